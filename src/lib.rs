@@ -1,0 +1,17 @@
+//! loghound: Filebeat's logs in, structured records out of a search, nothing lost.
+//!
+//! The data goes one way: `ingest` → `journal` → `decode` → `parse` → `store`, and `query` reads what the store
+//! holds. A room imports only rooms named before it here; ARCHITECTURE.md has the drawing and each room's promise.
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod decode;
+pub mod ingest;
+pub mod journal;
+pub mod parse;
+pub mod pipeline;
+pub mod query;
+pub mod record;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,34 @@
+//! An event is decoded and not yet parsed; a record is parsed and ready for the store.
+
+use std::sync::Arc;
+
+use super::{Fields, Stream};
+
+/// One event of a batch, borrowing from it.
+#[derive(Debug, Clone)]
+pub struct Event<'b> {
+    pub stream: Arc<Stream>,
+    /// `@timestamp` (else the batch's receive time): Unix nanoseconds.
+    pub timestamp: i64,
+    /// The line. Absent in events that carry only parsed keys.
+    pub message: Option<&'b str>,
+    /// `log.offset`.
+    pub offset: Option<u64>,
+    /// The identity within its sender: equal for the copies of one event, different for different lines.
+    pub id: u64,
+    /// Whether the identity stands on a file position; without one it holds only within a short time window.
+    pub positioned: bool,
+    /// Fields that belong neither to the stream nor to the line (parsed keys of the sender, `log.flags`): one JSON
+    /// object, compact.
+    pub extra: Option<&'b str>,
+}
+
+/// One parsed record, borrowing from its event.
+#[derive(Debug)]
+pub struct Record<'r> {
+    pub event: &'r Event<'r>,
+    /// The grammar that parsed the line.
+    pub grammar: Option<&'static str>,
+    /// What it found; empty where no grammar fits. The event's `extra` is not in here.
+    pub fields: &'r Fields<'r>,
+}

@@ -1,0 +1,163 @@
+//! Named, typed values of one record, borrowed from the line they were parsed out of.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value as Json};
+
+/// Stands between the segments of a nested field's name (`kv␁pod`), so that a key may itself hold a dot.
+pub const PATH_SEPARATOR: char = '\u{1}';
+
+/// A typed value. Text borrows from the line unless an escape had to be undone.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value<'a> {
+    Str(Cow<'a, str>),
+    U64(u64),
+    I64(i64),
+    F64(f64),
+    Bool(bool),
+    /// An array, an empty object or a null of a JSON line, as it stood.
+    Json(Box<Json>),
+}
+
+/// How a string is meant to be searched; it decides what the store builds for it. Numbers ignore it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Matched as a whole, counted in facets: a level, a file name, a host.
+    Keyword,
+    /// Free text: its words are indexed, and it is found by them.
+    Text,
+    /// A keyword whose words are indexed as well: a path.
+    Path,
+    /// Matched as a whole, too many values to count: a request id.
+    Id,
+    /// A time of day or an instant the format prints; kept as a number, printed back from the line.
+    Stamp,
+}
+
+/// One field of a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field<'a> {
+    /// Segments joined by [`PATH_SEPARATOR`].
+    pub name: Cow<'a, str>,
+    pub role: Role,
+    pub value: Value<'a>,
+}
+
+/// The parsed fields of one record, in the order the format has them. Reused from line to line by [`Fields::clear`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fields<'a>(Vec<Field<'a>>);
+
+impl<'a> Fields<'a> {
+    pub fn new() -> Self {
+        Self(Vec::with_capacity(32))
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Forgets every field from the `len`th on: a parser's way back from a format that did not fit.
+    pub fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+
+    #[inline]
+    pub fn push(&mut self, name: impl Into<Cow<'a, str>>, role: Role, value: Value<'a>) {
+        self.0.push(Field { name: name.into(), role, value });
+    }
+
+    #[inline]
+    pub fn str(&mut self, name: &'static str, role: Role, value: &'a str) {
+        self.0.push(Field { name: Cow::Borrowed(name), role, value: Value::Str(Cow::Borrowed(value)) });
+    }
+
+    #[inline]
+    pub fn u64(&mut self, name: &'static str, value: u64) {
+        self.0.push(Field { name: Cow::Borrowed(name), role: Role::Keyword, value: Value::U64(value) });
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Field<'a>> {
+        self.0.iter()
+    }
+
+    /// The first field of that name; segments joined by dots or by [`PATH_SEPARATOR`].
+    pub fn get(&self, name: &str) -> Option<&Value<'a>> {
+        self.0.iter().find(|f| f.is_named(name)).map(|f| &f.value)
+    }
+
+    /// Writes the fields into a nested JSON object, later ones winning.
+    pub fn write_into(&self, object: &mut Map<String, Json>) {
+        for field in &self.0 {
+            insert_nested(object, &field.name, field.value.to_json());
+        }
+    }
+
+    /// The fields as a nested JSON object.
+    pub fn to_json(&self) -> Map<String, Json> {
+        let mut object = Map::new();
+        self.write_into(&mut object);
+        object
+    }
+
+    /// The empty vector behind, for another line's lifetime: keeps the allocation.
+    pub fn recycle<'b>(mut self) -> Fields<'b> {
+        self.0.clear();
+        // An empty vector has no borrowed content, so collecting in place only changes the lifetime's name.
+        Fields(self.0.into_iter().map(|_| unreachable!("cleared above")).collect())
+    }
+}
+
+impl<'a> Field<'a> {
+    /// Whether the name, its segments joined by dots, is `name`.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name.len() == name.len()
+            && self.name.bytes().zip(name.bytes()).all(|(a, b)| a == b || (a == PATH_SEPARATOR as u8 && b == b'.'))
+    }
+
+    /// The name with dots between its segments, as a query writes it.
+    pub fn dotted(&self) -> Cow<'_, str> {
+        if self.name.contains(PATH_SEPARATOR) {
+            Cow::Owned(self.name.replace(PATH_SEPARATOR, "."))
+        } else {
+            Cow::Borrowed(&self.name)
+        }
+    }
+}
+
+impl Value<'_> {
+    pub fn to_json(&self) -> Json {
+        match self {
+            Value::Str(s) => Json::String(s.to_string()),
+            Value::U64(n) => Json::from(*n),
+            Value::I64(n) => Json::from(*n),
+            Value::F64(n) => serde_json::Number::from_f64(*n).map_or(Json::Null, Json::Number),
+            Value::Bool(b) => Json::Bool(*b),
+            Value::Json(v) => (**v).clone(),
+        }
+    }
+}
+
+fn insert_nested(object: &mut Map<String, Json>, name: &str, value: Json) {
+    match name.split_once(PATH_SEPARATOR) {
+        None => {
+            object.insert(name.to_owned(), value);
+        }
+        Some((head, rest)) => {
+            let slot = object.entry(head).or_insert_with(|| Json::Object(Map::new()));
+            if !slot.is_object() {
+                *slot = Json::Object(Map::new());
+            }
+            if let Json::Object(inner) = slot {
+                insert_nested(inner, rest, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What travels: the batch a sender sent, the event decoded from it, the record parsed from that.
+
+mod batch;
+mod event;
+mod fields;
+mod stream;
+pub mod time;
+
+pub use batch::{Batch, BatchHeaderError, Wire};
+pub use event::{Event, Record};
+pub use fields::{Field, Fields, PATH_SEPARATOR, Role, Value};
+pub use stream::{Stream, StreamKey};
