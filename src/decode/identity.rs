@@ -1,0 +1,127 @@
+//! The identity of an event: equal for all copies of one event, different for different lines.
+//!
+//! The rules, the first that has its fields (PROTOCOLS.md section 2):
+//! 1. `@metadata._id`;
+//! 2. `log.file.fingerprint`, `log.offset`;
+//! 3. agent or host name, `log.file.device_id`, `log.file.inode`, `log.offset`, `@timestamp`;
+//! 4. agent or host name, `log.file.path`, `log.offset`, `@timestamp`;
+//! 5. everything, and then it only holds for a short time.
+//!
+//! The container and the message are always part of it. What belongs to the stream is hashed once, into
+//! `Stream::identity_seed`; an event adds a few words and its message. The hashes are written to disk and must not
+//! change from version to version.
+
+use serde_json::{Map, Value as Json, json};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use super::path::ContainerPath;
+use crate::record::Stream;
+
+/// Which rule a stream's events follow; kept in the two lowest bits of the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Rule {
+    Whole = 0,
+    Fingerprint = 1,
+    Inode = 2,
+    Path = 3,
+}
+
+impl Rule {
+    pub fn of(seed: u64) -> Self {
+        match seed & 3 {
+            1 => Rule::Fingerprint,
+            2 => Rule::Inode,
+            3 => Rule::Path,
+            _ => Rule::Whole,
+        }
+    }
+}
+
+/// What one event adds to its stream's seed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Own<'e> {
+    /// `@metadata._id`.
+    pub id: Option<&'e str>,
+    pub offset: Option<u64>,
+    /// The event's own `@timestamp`; never the time of receipt, which differs between copies.
+    pub timestamp: Option<i64>,
+    pub message: Option<&'e str>,
+    /// A hash of the event's other fields, independent of their order. Only read when the event has no offset or no
+    /// message.
+    pub rest: u64,
+}
+
+/// The seed of the events of a stream with these fields.
+pub fn seed(fields: &Map<String, Json>, sender: &str) -> u64 {
+    let text = |path: &str| super::path::lookup(fields, path).map(plain).filter(|text| !text.is_empty());
+    let name = text("agent.name").or_else(|| text("host.name")).unwrap_or_else(|| sender.to_owned());
+    let path = text("log.file.path");
+    let container = container(fields, path.as_deref());
+    let (rule, parts) = if let Some(fingerprint) = text("log.file.fingerprint") {
+        (Rule::Fingerprint, json!(["fingerprint", fingerprint, container]))
+    } else if let (Some(device), Some(inode)) = (text("log.file.device_id"), text("log.file.inode")) {
+        (Rule::Inode, json!(["inode", name, device, inode, container]))
+    } else if let Some(path) = path {
+        (Rule::Path, json!(["path", name, path, container]))
+    } else {
+        (Rule::Whole, json!(["whole", whole(fields), container]))
+    };
+    xxh3_64(parts.to_string().as_bytes()) & !3 | rule as u64
+}
+
+/// The identity of an event, never 0, and whether it stands on a position (or an explicit id) rather than on the
+/// event's content alone.
+pub fn id(stream: &Stream, own: &Own) -> (u64, bool) {
+    let seed = stream.identity_seed;
+    let message = own.message.map_or(0, |m| xxh3_64_with_seed(m.as_bytes(), seed));
+    // A line whose text was parsed away by the sender is guarded by what is left of it.
+    let guard = if own.message.is_none() { own.rest } else { 0 };
+    let words = |kind: u64, a: u64, b: u64, c: u64| {
+        let mut bytes = [0; 40];
+        for (to, word) in bytes.chunks_exact_mut(8).zip([kind, a, b, c, message]) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        xxh3_64_with_seed(&bytes, seed).max(1)
+    };
+    let timestamp = own.timestamp.unwrap_or(0) as u64;
+    if let Some(id) = own.id {
+        return (words(1, xxh3_64_with_seed(id.as_bytes(), seed), 0, 0), true);
+    }
+    match (Rule::of(seed), own.offset) {
+        (Rule::Fingerprint, Some(offset)) => (words(2, offset, 0, guard), true),
+        (Rule::Inode, Some(offset)) => (words(3, offset, timestamp, guard), true),
+        (Rule::Path, Some(offset)) => (words(4, offset, timestamp, guard), true),
+        (_, offset) => (words(5, offset.map_or(u64::MAX, |o| o), timestamp, own.rest), false),
+    }
+}
+
+/// The container: by its path where that tells, because `kubernetes.*` and `container.*` are missing from the copy
+/// that was sent before the pod was known.
+fn container(fields: &Map<String, Json>, path: Option<&str>) -> String {
+    let text = |path: &str| super::path::lookup(fields, path).map(plain);
+    path.and_then(ContainerPath::parse)
+        .map(|p| p.id.or(p.uid).unwrap_or_default().to_owned())
+        .filter(|id| !id.is_empty())
+        .or_else(|| text("container.id"))
+        .or_else(|| text("kubernetes.container.id"))
+        .or_else(|| text("kubernetes.pod.uid"))
+        .unwrap_or_default()
+}
+
+/// Rule 5's stream part: all fields but those that change at a restart, and of Kubernetes only the names.
+fn whole(fields: &Map<String, Json>) -> Json {
+    let mut rest = fields.clone();
+    if let Some(Json::Object(agent)) = rest.get_mut("agent") {
+        agent.remove("ephemeral_id");
+        agent.remove("version");
+    }
+    rest.remove("kubernetes");
+    let name = |path: &str| super::path::lookup(fields, path).map(plain).unwrap_or_default();
+    let pod = ["kubernetes.namespace", "kubernetes.pod.name", "kubernetes.container.name"].map(name);
+    json!([rest, pod])
+}
+
+fn plain(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

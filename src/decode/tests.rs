@@ -1,0 +1,7 @@
+//! Tests of the room as a whole.
+
+mod deduping;
+mod events;
+mod identities;
+mod json;
+mod support;
