@@ -76,16 +76,12 @@ impl Envelope {
                 "labels",
                 object([
                     ("kubernetes_io/hostname", text(&workload.node)),
-                    ("kubernetes_io/os", text("linux")),
-                    ("kubernetes_io/arch", text("amd64")),
                     ("topology_kubernetes_io/zone", text(of_node.pick(&["eu-1a", "eu-1b", "eu-1c"]))),
                 ]),
             ),
         ]);
         let kubernetes = object([
             ("namespace", text(&workload.namespace)),
-            ("namespace_uid", text(&uuid(&mut Random::new(hash(&workload.namespace))))),
-            ("namespace_labels", object([("kubernetes_io/metadata_name", text(&workload.namespace))])),
             ("pod", pod),
             ("node", node),
             ("container", object([("name", text(&workload.container))])),

@@ -231,13 +231,15 @@ async fn a_channel_is_sent_until_it_closes_and_at_its_pace() {
 
 #[tokio::test]
 async fn tls_is_checked_against_the_authorities() {
-    let mut names = rcgen::CertificateParams::new(vec!["logs.example".to_owned()]).unwrap();
-    names.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let mut authority = rcgen::CertificateParams::default();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = rcgen::CertifiedIssuer::self_signed(authority, rcgen::KeyPair::generate().unwrap()).unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = names.self_signed(&key).unwrap();
+    let names = rcgen::CertificateParams::new(vec!["logs.example".to_owned()]).unwrap();
+    let certificate = names.signed_by(&key, &authority).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let ca = directory.path().join("ca.pem");
-    std::fs::write(&ca, certificate.pem()).unwrap();
+    std::fs::write(&ca, authority.pem()).unwrap();
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -15,7 +15,7 @@ pub(super) struct EnvoyLines {
 const PATHS: &[&str] = &[
     "/",
     "/api/v1/products/{}",
-    "/api/v1/products?page={}&size=50&sort=price",
+    "/api/v1/products?category=outdoor&page={}&size=50&sort=price",
     "/api/v1/cart/{}/items",
     "/api/v1/orders/{}",
     "/api/v1/orders/{}/invoice.pdf",
@@ -80,8 +80,8 @@ impl EnvoyLines {
             None => out.push_str("- \""),
         }
         match random.below(10) {
-            0..5 => out.push('-'),
-            5..9 => client(random, out),
+            0..2 => out.push('-'),
+            2..7 => client(random, out),
             _ => {
                 client(random, out);
                 out.push(',');
@@ -159,7 +159,7 @@ fn client(random: &mut Random, out: &mut String) {
     let _ = write!(out, "{net}.{}", 1 + random.below(254));
 }
 
-/// Several hundred user agents, the frequent ones first.
+/// Several hundred user agents, some frequent, most rare.
 fn user_agents(random: &mut Random) -> Vec<String> {
     let mut agents: Vec<String> = [
         "kube-probe/1.31",
@@ -191,14 +191,14 @@ fn user_agents(random: &mut Random) -> Vec<String> {
             });
         }
     }
-    for minor in 0..120 {
+    for minor in 0..60 {
         agents.push(format!("python-requests/2.{}.{}", minor % 33, minor % 4));
         agents.push(format!("grpc-java-netty/1.{}.{}", 40 + minor % 30, minor % 3));
     }
-    // The order decides the popularity: shuffled, but for the mesh's own.
-    for i in (7..agents.len()).rev() {
-        agents.swap(i, 6 + random.below(i - 5));
-    }
+    // The order decides the popularity.
     agents.dedup();
+    for i in (1..agents.len()).rev() {
+        agents.swap(i, random.below(i + 1));
+    }
     agents
 }

@@ -20,7 +20,7 @@ fn the_same_seed_gives_the_same_traffic() {
 fn events_are_what_filebeat_sends() {
     let mut traffic = Traffic::new(1, 1_780_000_000_000_000_000);
     let (mut pods, mut nodes, mut identities) = (HashSet::new(), HashSet::new(), HashSet::new());
-    let (mut lines, mut event_bytes, mut line_bytes, mut envoy) = (0u64, 0u64, 0u64, 0u64);
+    let (mut lines, mut event_bytes, mut line_bytes, mut envoy, mut envoy_bytes) = (0u64, 0u64, 0u64, 0u64, 0u64);
     let mut orders = HashSet::new();
     let mut out = Vec::new();
     for _ in 0..20_000 {
@@ -36,7 +36,10 @@ fn events_are_what_filebeat_sends() {
         lines += 1;
         event_bytes += out.len() as u64;
         line_bytes += message.len() as u64;
-        envoy += u64::from(message.starts_with('['));
+        if message.starts_with('[') {
+            envoy += 1;
+            envoy_bytes += message.len() as u64;
+        }
         pods.insert(text("/kubernetes/pod/name"));
         nodes.insert(text("/kubernetes/node/name"));
         assert!(identities.insert((text("/log/file/fingerprint"), event.pointer("/log/offset").unwrap().as_u64())));
@@ -45,7 +48,8 @@ fn events_are_what_filebeat_sends() {
     let share = envoy as f64 / lines as f64;
     assert!((0.62..0.66).contains(&share), "{share} of the lines are Envoy's");
     let (event, line) = (event_bytes / lines, line_bytes / lines);
-    assert!((240..300).contains(&line), "a line has {line} bytes");
+    let (of_envoy, of_klog) = (envoy_bytes / envoy, (line_bytes - envoy_bytes) / (lines - envoy));
+    assert!((240..300).contains(&line), "a line has {line} bytes; Envoy {of_envoy}, klog {of_klog}, event {event}");
     assert!((1200..2300).contains(&event), "an event has {event} bytes");
     assert!(pods.len() > 350 && nodes.len() == 20, "{} pods on {} nodes", pods.len(), nodes.len());
     assert!(orders.len() > 5, "the keys are in {} orders", orders.len());
