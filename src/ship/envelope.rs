@@ -42,7 +42,7 @@ pub struct Envelope {
 impl Envelope {
     /// Identifiers come from `random`: the same generator state gives the same container.
     pub fn new(workload: &Workload, random: &mut Random) -> Self {
-        let mut seed = || random.next();
+        let mut seed = || random.bits();
         let (node_seed, pod_seed) = (hash(&workload.node), seed());
         let mut of_node = Random::new(node_seed);
         let mut of_pod = Random::new(pod_seed);

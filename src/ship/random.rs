@@ -10,7 +10,7 @@ impl Random {
     }
 
     #[inline]
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,12 +21,12 @@ impl Random {
     /// A number in `0..n`; 0 when `n` is 0. The bias of the multiplication is below n / 2^64.
     #[inline]
     pub fn below(&mut self, n: usize) -> usize {
-        ((u128::from(self.next()) * n as u128) >> 64) as usize
+        ((u128::from(self.bits()) * n as u128) >> 64) as usize
     }
 
     /// A number in `0.0..1.0`.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// True with probability `p`.
@@ -56,7 +56,7 @@ impl Random {
     pub fn hex(&mut self, digits: usize, out: &mut String) {
         let mut left = digits;
         while left > 0 {
-            let mut bits = self.next();
+            let mut bits = self.bits();
             for _ in 0..left.min(16) {
                 out.push(char::from(b"0123456789abcdef"[(bits & 15) as usize]));
                 bits >>= 4;
