@@ -1,3 +1,4 @@
 //! (room)
 
 pub mod parse;
+pub mod ship;
