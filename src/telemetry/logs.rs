@@ -17,7 +17,9 @@ pub enum LogFormat {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LogSettingsError {
-    #[error("log level {given:?} is not understood ({reason}): use error, warn, info, debug, trace or off, or target=level pairs joined by commas")]
+    #[error(
+        "log level {given:?} is not understood ({reason}): use error, warn, info, debug, trace or off, or target=level pairs joined by commas"
+    )]
     Level { given: String, reason: String },
     #[error("a log was set up already in this process")]
     Twice,

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use prometheus::{
-    Encoder, Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 use super::names::{self, Name};
@@ -80,8 +80,11 @@ impl Metrics {
                 queries.with_label_values(&[route, result]);
             }
         }
-        let info = make.counters(&names::BUILD_INFO, &["version", "os", "arch"]);
-        info?.with_label_values(&[env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH]).inc();
+        let info = make.register(IntGaugeVec::new(
+            Opts::new(names::BUILD_INFO.name, names::BUILD_INFO.help),
+            &["version", "os", "arch"],
+        )?)?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH]).set(1);
         let start = make.register(Gauge::new(names::START_TIME.name, names::START_TIME.help)?)?;
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         start.set(since_epoch.as_secs_f64());
@@ -193,8 +196,7 @@ mod tests {
         for line in text.lines().filter(|l| l.starts_with("# TYPE ")) {
             let (name, kind) = line["# TYPE ".len()..].split_once(' ').unwrap();
             assert!(name.starts_with("loghound_") || name.starts_with("process_"), "{name}");
-            let info = name.ends_with("_info");
-            assert_eq!(kind == "counter" && !info, name.ends_with("_total"), "{line}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
             assert!(kind != "histogram" || name.ends_with("_seconds"), "{line}");
             assert!(!["_ms", "_kb", "_mib", "_percent"].iter().any(|unit| name.ends_with(unit)), "{name}");
         }

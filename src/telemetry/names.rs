@@ -31,10 +31,13 @@ pub const ACK_SECONDS: Name =
     name("loghound_ingest_ack_seconds", "from a window's last byte to its acknowledgement being sent");
 pub const CONNECTIONS: Name = name("loghound_ingest_connections", "open Beats connections");
 pub const CONNECTIONS_OPENED: Name = name("loghound_ingest_connections_opened_total", "Beats connections accepted");
-pub const CONNECTIONS_CLOSED: Name = name("loghound_ingest_connections_closed_total", "Beats connections closed, by reason");
+pub const CONNECTIONS_CLOSED: Name =
+    name("loghound_ingest_connections_closed_total", "Beats connections closed, by reason");
 pub const BUDGET_BYTES: Name = name("loghound_ingest_budget_bytes", "memory that admitted windows hold");
-pub const BUDGET_LIMIT_BYTES: Name = name("loghound_ingest_budget_limit_bytes", "memory that admitted windows may hold");
-pub const KEEPALIVES: Name = name("loghound_ingest_keepalives_total", "keep-alive acknowledgements sent to waiting senders");
+pub const BUDGET_LIMIT_BYTES: Name =
+    name("loghound_ingest_budget_limit_bytes", "memory that admitted windows may hold");
+pub const KEEPALIVES: Name =
+    name("loghound_ingest_keepalives_total", "keep-alive acknowledgements sent to waiting senders");
 
 pub const JOURNAL_BYTES: Name = name("loghound_journal_bytes", "bytes the journal takes on disk");
 pub const JOURNAL_LIMIT_BYTES: Name = name("loghound_journal_limit_bytes", "bytes the journal may take on disk");
