@@ -1,8 +1,10 @@
 //! The command line: one file a subcommand. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod client;
+pub mod parse;
 pub mod query;
 pub mod serve;
+pub mod ship;
 mod show;
 mod sse;
 pub mod tail;
