@@ -58,12 +58,18 @@ fn main() {
         }
     }
     let cpu = median(ours.iter().map(|o| o.cpu_us_per_event));
-    println!("\nmedian loghound: {cpu:.1} us CPU an event, {:.0} events/s", median(ours.iter().map(|o| o.events_per_second)));
+    println!(
+        "\nmedian loghound: {cpu:.1} us CPU an event, {:.0} events/s",
+        median(ours.iter().map(|o| o.events_per_second))
+    );
     if !theirs.is_empty() {
         let peer = median(theirs.iter().map(|o| o.cpu_us_per_event));
         println!("median victoria-logs: {peer:.1} us CPU an event");
-        println!("ratio of medians, loghound / victoria-logs: {:.2} CPU, {:.2} disk", cpu / peer,
-            median(ours.iter().map(|o| o.disk_bytes_per_event)) / median(theirs.iter().map(|o| o.disk_bytes_per_event)));
+        println!(
+            "ratio of medians, loghound / victoria-logs: {:.2} CPU, {:.2} disk",
+            cpu / peer,
+            median(ours.iter().map(|o| o.disk_bytes_per_event)) / median(theirs.iter().map(|o| o.disk_bytes_per_event))
+        );
     }
 }
 
@@ -158,7 +164,16 @@ fn run_loghound(options: &Options, events: &[u8]) -> Outcome {
     let before = cpu_seconds(child.id());
     let started = Instant::now();
     let report = Command::new(binary)
-        .args(["ship", "--to", &beats, "--prepare", "--output", "json", "--connections", &options.connections.to_string()])
+        .args([
+            "ship",
+            "--to",
+            &beats,
+            "--prepare",
+            "--output",
+            "json",
+            "--connections",
+            &options.connections.to_string(),
+        ])
         .arg(&source)
         .output()
         .unwrap();
@@ -216,9 +231,8 @@ fn run_victoria_logs(binary: &Path, parsed: &[u8], events: usize) -> Outcome {
     let _ = get(&address, "/internal/force_flush");
     let seconds = started.elapsed().as_secs_f64();
     let count = || {
-        get(&address, "/select/logsql/query?query=*%20%7C%20count()%20n").and_then(|(_, body)| {
-            serde_json::from_str::<Json>(body.trim()).ok()?["n"].as_str()?.parse::<usize>().ok()
-        })
+        get(&address, "/select/logsql/query?query=*%20%7C%20count()%20n")
+            .and_then(|(_, body)| serde_json::from_str::<Json>(body.trim()).ok()?["n"].as_str()?.parse::<usize>().ok())
     };
     wait_until(Duration::from_secs(120), || count() == Some(events));
     let _ = get(&address, "/internal/force_merge");

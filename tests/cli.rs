@@ -160,3 +160,20 @@ fn a_tail_shows_records_and_what_was_skipped() {
     assert!(err.contains("… 3 records skipped") && err.contains("the server ended the tail"), "{err}");
     assert_eq!(code, 1);
 }
+
+#[test]
+fn a_file_is_parsed_without_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("app.log");
+    std::fs::write(&file, "E0301 12:00:00.123456       1 lease.go:42] Resetting endpoints\nnothing known\n").unwrap();
+    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let (code, out, err) = run(nowhere, &["parse", file.to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    let first: Json = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+    assert!(first.to_string().contains("lease.go"), "{first}");
+    assert_eq!(out.lines().count(), 2);
+    let (code, _, err) = run(nowhere, &["parse", "--grammar", "klogg", file.to_str().unwrap()]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("klogg") && err.contains("klog"), "{err}");
+    assert_eq!(run(nowhere, &["parse", "/no/such/file"]).0, 1);
+}
