@@ -10,6 +10,7 @@ mod sse;
 pub mod tail;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -24,10 +25,26 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Turn log lines into records, one JSON object a line, without a server.
+    Parse(ParseArgs),
+    /// Send files or made-up traffic as Filebeat does, and measure the receiver.
+    Ship(ship::ShipArgs),
     /// Show records that match a query.
     Query(query::Args),
     /// Show records that match a query as they arrive.
     Tail(tail::Args),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ParseArgs {
+    /// A grammar's name, or auto.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub grammar: String,
+    /// How the input is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub input_format: parse::InputFormat,
+    /// A file; - or nothing is standard input.
+    pub file: Option<PathBuf>,
 }
 
 /// The command was understood and makes no sense: a query that cannot be read, a configuration with mistakes. Its text
@@ -40,6 +57,8 @@ pub struct Usage(pub String);
 pub fn main() -> ExitCode {
     // clap itself prints and exits, 0 for help and 2 for mistakes.
     let done = match Cli::parse().command {
+        Command::Parse(args) => parse::run(&args.grammar, args.input_format, args.file.as_deref()),
+        Command::Ship(args) => ship::run(args),
         Command::Query(args) => query::run(args),
         Command::Tail(args) => tail::run(args),
     };
@@ -53,9 +72,12 @@ fn exit_code(done: anyhow::Result<()>, stderr: &mut impl Write) -> ExitCode {
     {
         return ExitCode::SUCCESS;
     }
-    let (text, code) = match err.downcast_ref::<Usage>() {
-        Some(usage) => (usage.to_string(), 2),
-        None => (format!("loghound: {err:#}"), 1),
+    let (text, code) = if let Some(usage) = err.downcast_ref::<Usage>() {
+        (usage.to_string(), 2)
+    } else if let Some(unknown) = err.downcast_ref::<crate::parse::UnknownGrammar>() {
+        (format!("loghound: {unknown}"), 2)
+    } else {
+        (format!("loghound: {err:#}"), 1)
     };
     // Where nobody reads standard error, the code has to do.
     writeln!(stderr, "{text}").ok();

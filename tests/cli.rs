@@ -1,0 +1,179 @@
+//! `loghound query` and `loghound tail`, the real binary, against the real HTTP side over a small backend of this test's
+//! own. What they show of a real store is tested with the whole program.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use assert_cmd::Command;
+use loghound::api::{
+    Backend, ContextAnswer, ContextRequest, FacetsAnswer, FacetsRequest, FieldInfo, HistogramAnswer, HistogramRequest,
+    QueryError, Readiness, SearchAnswer, SearchRequest, Settings, Sort, TailEvent,
+};
+use loghound::telemetry::Metrics;
+use serde_json::{Map, Value as Json, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Holds 25,000 records numbered from 0, newest last.
+struct Numbers;
+
+const HELD: usize = 25_000;
+
+fn record(n: usize) -> Map<String, Json> {
+    let record = json!({
+        "@timestamp": "2026-03-01T12:00:00Z", "level": "E", "n": n, "message": format!("line {n}\u{1b}[31m"),
+        "kubernetes": {"namespace": "prod", "pod": {"name": "web-0"}},
+    });
+    record.as_object().cloned().unwrap_or_default()
+}
+
+impl Backend for Numbers {
+    fn search(&self, r: SearchRequest) -> Result<SearchAnswer, QueryError> {
+        if r.query == "level:" {
+            let rendered = "query:7: a value is missing\n  level:\n        ^\nhint: write level:E".to_owned();
+            let (message, hint) = ("a value is missing".to_owned(), Some("write level:E".to_owned()));
+            return Err(QueryError::Syntax { offset: 6, len: 0, message, hint, rendered });
+        }
+        let start: usize = r.cursor.as_deref().map_or(0, |c| c.parse().unwrap());
+        let end = (start + r.limit).min(HELD);
+        let nth = |i: usize| record(if r.sort == Sort::Newest { HELD - 1 - i } else { i });
+        let next_cursor = (end < HELD).then(|| end.to_string());
+        Ok(SearchAnswer { total: HELD as u64, hits: (start..end).map(nth).collect(), next_cursor, partial: false })
+    }
+
+    fn histogram(&self, _: HistogramRequest) -> Result<HistogramAnswer, QueryError> {
+        Err(QueryError::Deadline)
+    }
+
+    fn facets(&self, _: FacetsRequest) -> Result<FacetsAnswer, QueryError> {
+        Err(QueryError::Deadline)
+    }
+
+    fn fields(&self, _: Instant) -> Result<Vec<FieldInfo>, QueryError> {
+        Err(QueryError::Deadline)
+    }
+
+    fn context(&self, _: ContextRequest) -> Result<ContextAnswer, QueryError> {
+        Err(QueryError::Deadline)
+    }
+
+    fn tail(&self, _: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {
+        let (sender, receiver) = mpsc::channel(4);
+        for (n, skipped) in [(1, 0), (2, 3)] {
+            sender.try_send(TailEvent { skipped, record: record(n) }).unwrap();
+        }
+        Ok(receiver)
+    }
+
+    fn ready(&self) -> Readiness {
+        Readiness::default()
+    }
+}
+
+/// A server for the rest of the test process.
+fn server() -> SocketAddr {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let (settings, closing) = (Settings::default(), CancellationToken::new());
+            let metrics = Arc::new(Metrics::new().unwrap());
+            let router = loghound::api::router(Arc::new(Numbers), metrics, settings.clone(), closing.clone());
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
+            loghound::api::serve(listener, router, &settings, closing).await.unwrap();
+        });
+    });
+    told.recv().unwrap()
+}
+
+/// Exit code, standard output, standard error.
+fn run(server: SocketAddr, args: &[&str]) -> (i32, String, String) {
+    let output = Command::cargo_bin("loghound")
+        .unwrap()
+        .args(args)
+        .env("LOGHOUND_SERVER", format!("http://{server}"))
+        // A proxy that would swallow requests: loopback has to go around it.
+        .env("http_proxy", "http://127.0.0.1:1")
+        .env("TZ", "UTC")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_query_prints_lines_for_people() {
+    let (code, out, err) = run(server(), &["query", "level:E", "--limit", "2"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(
+        out,
+        "2026-03-01 12:00:00.000   E prod/web-0  line 24999␛[31m\n2026-03-01 12:00:00.000   E prod/web-0  line 24998␛[31m\n"
+    );
+    assert!(err.starts_with("2 of 25000 records, "), "{err}");
+}
+
+#[test]
+fn more_records_than_a_page_come_page_by_page() {
+    let (code, out, err) =
+        run(server(), &["query", "", "--limit", "20001", "--sort", "oldest", "--output", "ndjson", "--from", "now-1h"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    for (n, line) in out.lines().enumerate() {
+        assert_eq!(serde_json::from_str::<Json>(line).unwrap()["n"], n);
+    }
+    assert_eq!(out.lines().count(), 20_001);
+    let (_, out, _) = run(server(), &["query", "", "--limit", "1", "--output", "json"]);
+    let answer: Json = serde_json::from_str(&out).unwrap();
+    assert_eq!((&answer["total"], &answer["next_cursor"]), (&json!(HELD), &json!("1")));
+}
+
+#[test]
+fn mistakes_are_shown_where_they_are_and_exit_with_2() {
+    let at = server();
+    let (code, out, err) = run(at, &["query", "level:"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert_eq!(err, "query:7: a value is missing\n  level:\n        ^\nhint: write level:E\n");
+    let (code, _, err) = run(at, &["query", "x", "--from", "yesterday"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("\"yesterday\" is not a time"), "{err}");
+    assert_eq!(run(at, &["query"]).0, 2);
+    assert_eq!(run(at, &["query", "x", "--server", "::"]).0, 2);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_with_the_remedy() {
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for args in [&["query", "x"][..], &["tail", "x"]] {
+        let (code, _, err) = run(free, args);
+        assert_eq!(code, 1);
+        assert!(err.contains(&format!("nothing answers at http://{free}: start it with `loghound serve`")), "{err}");
+    }
+}
+
+#[test]
+fn a_tail_shows_records_and_what_was_skipped() {
+    let (code, out, err) = run(server(), &["tail", "x", "--output", "ndjson"]);
+    let numbers: Vec<_> = out.lines().map(|l| serde_json::from_str::<Json>(l).unwrap()["n"].clone()).collect();
+    assert_eq!(numbers, [1, 2]);
+    assert!(err.contains("… 3 records skipped") && err.contains("the server ended the tail"), "{err}");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_file_is_parsed_without_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("app.log");
+    std::fs::write(&file, "E0301 12:00:00.123456       1 lease.go:42] Resetting endpoints\nnothing known\n").unwrap();
+    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let (code, out, err) = run(nowhere, &["parse", file.to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    let first: Json = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+    assert!(first.to_string().contains("lease.go"), "{first}");
+    assert_eq!(out.lines().count(), 2);
+    let (code, _, err) = run(nowhere, &["parse", "--grammar", "klogg", file.to_str().unwrap()]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("klogg") && err.contains("klog"), "{err}");
+    assert_eq!(run(nowhere, &["parse", "/no/such/file"]).0, 1);
+}
