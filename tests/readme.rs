@@ -95,6 +95,15 @@ fn make_targets_exist() {
     }
 }
 
+#[test]
+fn the_query_that_cannot_be_read_is_shown_as_it_is_shown() {
+    let rendered = loghound::query::parse("level:").unwrap_err().render("level:");
+    assert!(
+        readme().contains(&format!("```text\n{rendered}\n```\n")),
+        "the README shows something else than:\n{rendered}"
+    );
+}
+
 /// The words with the README's address replaced by one that listens here.
 fn directed_at(words: &[String], server: std::net::SocketAddr) -> Vec<String> {
     let server = server.to_string();

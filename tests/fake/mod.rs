@@ -30,10 +30,15 @@ fn record(n: usize) -> Map<String, Json> {
 
 impl Backend for Numbers {
     fn search(&self, r: SearchRequest) -> Result<SearchAnswer, QueryError> {
-        if r.query == "level:" {
-            let rendered = "query:7: a value is missing\n  level:\n        ^\nhint: write level:E".to_owned();
-            let (message, hint) = ("a value is missing".to_owned(), Some("write level:E".to_owned()));
-            return Err(QueryError::Syntax { offset: 6, len: 0, message, hint, rendered });
+        if let Err(err) = loghound::query::parse(&r.query) {
+            let rendered = err.render(&r.query);
+            return Err(QueryError::Syntax {
+                offset: err.offset,
+                len: err.len,
+                message: err.message,
+                hint: err.hint,
+                rendered,
+            });
         }
         let start: usize = r.cursor.as_deref().map_or(0, |c| c.parse().unwrap());
         let end = (start + r.limit).min(HELD);
