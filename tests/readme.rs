@@ -1,6 +1,8 @@
-//! The README keeps its word: every command in it parses, every make target exists.
+//! The README keeps its word: every command in it parses, every make target exists, every curl is answered.
 //!
 //! Blocks marked `sh` hold commands, one a line; all other blocks are something else (output, configuration).
+
+mod fake;
 
 use std::path::Path;
 use std::process::Command;
@@ -90,6 +92,51 @@ fn make_targets_exist() {
             .output()
             .unwrap();
         assert!(dry.status.success(), "{words:?}: {}", String::from_utf8_lossy(&dry.stderr));
+    }
+}
+
+#[test]
+fn the_query_that_cannot_be_read_is_shown_as_it_is_shown() {
+    let rendered = loghound::query::parse("level:").unwrap_err().render("level:");
+    assert!(
+        readme().contains(&format!("```text\n{rendered}\n```\n")),
+        "the README shows something else than:\n{rendered}"
+    );
+}
+
+/// The words with the README's address replaced by one that listens here.
+fn directed_at(words: &[String], server: std::net::SocketAddr) -> Vec<String> {
+    let server = server.to_string();
+    words.iter().map(|word| word.replace("localhost:8044", &server).replace("127.0.0.1:8044", &server)).collect()
+}
+
+#[test]
+fn curl_commands_are_answered() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: curl is not installed");
+        return;
+    }
+    let server = fake::server();
+    for words in of("curl") {
+        let answer = Command::new("curl")
+            .args(["--silent", "--fail-with-body", "--noproxy", "*"])
+            .args(&directed_at(&words, server)[1..])
+            .output()
+            .unwrap();
+        assert!(answer.status.success(), "{words:?}: {}", String::from_utf8_lossy(&answer.stdout));
+    }
+}
+
+#[test]
+fn loghound_queries_are_answered() {
+    let server = fake::server();
+    for words in of("loghound").iter().filter(|words| words[1] == "query") {
+        let answer = Command::new(env!("CARGO_BIN_EXE_loghound"))
+            .args(&words[1..])
+            .env("LOGHOUND_SERVER", format!("http://{server}"))
+            .output()
+            .unwrap();
+        assert!(answer.status.success(), "{words:?}: {}", String::from_utf8_lossy(&answer.stderr));
     }
 }
 

@@ -72,7 +72,12 @@ impl Client {
             let text = format!(
                 "nothing answers at {server}: start it with `loghound serve`, or name another with --server URL"
             );
-            return anyhow::Error::new(err).context(text);
+            // The error's own chain says "connect" four times over; its end says why.
+            let mut cause: &dyn std::error::Error = &err;
+            while let Some(deeper) = cause.source() {
+                cause = deeper;
+            }
+            return anyhow!("{text} ({cause})");
         }
         anyhow::Error::new(err).context(format!("{server} did not answer"))
     }

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod client;
+pub mod demo;
 pub mod parse;
 pub mod query;
 pub mod serve;
@@ -25,6 +26,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Serve on a temporary directory, with sample traffic in it.
+    Demo(demo::Args),
     /// Turn log lines into records, one JSON object a line, without a server.
     Parse(ParseArgs),
     /// Send files or made-up traffic as Filebeat does, and measure the receiver.
@@ -57,6 +60,7 @@ pub struct Usage(pub String);
 pub fn main() -> ExitCode {
     // clap itself prints and exits, 0 for help and 2 for mistakes.
     let done = match Cli::parse().command {
+        Command::Demo(args) => demo::run(args),
         Command::Parse(args) => parse::run(&args.grammar, args.input_format, args.file.as_deref()),
         Command::Ship(args) => ship::run(args),
         Command::Query(args) => query::run(args),
