@@ -9,7 +9,6 @@ mod connection;
 mod envelope;
 mod pace;
 mod random;
-mod replay;
 mod sender;
 mod stats;
 #[cfg(test)]
@@ -21,7 +20,6 @@ pub use connection::{ConnectError, Tls};
 pub use envelope::{Envelope, Workload};
 pub use pace::Pace;
 pub use random::Random;
-pub use replay::Replay;
 pub use sender::{Options, SendError, Windows, send};
 pub use stats::{LatencyReport, Report, Stats};
 pub use traffic::Traffic;
