@@ -236,8 +236,7 @@ impl Line {
             let _ = write!(msg, " {}", ROUTES[(file * 7 + random.below(2)) as usize % 16]);
         }
         self.field("msg", Role::Text, msg).plain("\" pod=\"");
-        self.field("kv\u{1}pod", Role::Keyword, format_args!("ns-{}/app-{}", file % 40, stream))
-            .plain("\" attempt=");
+        self.field("kv\u{1}pod", Role::Keyword, format_args!("ns-{}/app-{}", file % 40, stream)).plain("\" attempt=");
         self.number("kv\u{1}attempt", random.skewed(20)).plain(" err=\"");
         self.field("kv\u{1}err", Role::Keyword, format_args!("timeout after {}ms", random.below(50) * 100)).plain("\"");
     }
