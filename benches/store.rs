@@ -225,6 +225,7 @@ impl Line {
         let file = random.skewed(49);
         let micros = self.at() / 1000 % 86_400_000_000;
         let (s, us) = (micros / 1_000_000, micros % 1_000_000);
+        let stream = self.stream;
         let clock = format!("{:02}:{:02}:{:02}.{us:06}", s / 3600, s / 60 % 60, s % 60);
         self.field("level", Role::Keyword, ["I", "I", "I", "W", "E"][random.skewed(5) as usize]).plain("1004 ");
         self.field("time", Role::Stamp, clock).plain("       ").number("thread_id", 1 + random.below(9)).plain(" ");
@@ -235,8 +236,7 @@ impl Line {
             let _ = write!(msg, " {}", ROUTES[(file * 7 + random.below(2)) as usize % 16]);
         }
         self.field("msg", Role::Text, msg).plain("\" pod=\"");
-        self.field("kv\u{1}pod", Role::Keyword, format_args!("ns-{}/app-{}", file % 40, self.stream))
-            .plain("\" attempt=");
+        self.field("kv\u{1}pod", Role::Keyword, format_args!("ns-{}/app-{}", file % 40, stream)).plain("\" attempt=");
         self.number("kv\u{1}attempt", random.skewed(20)).plain(" err=\"");
         self.field("kv\u{1}err", Role::Keyword, format_args!("timeout after {}ms", random.below(50) * 100)).plain("\"");
     }

@@ -57,7 +57,7 @@ impl Filler<'_> {
     fn field(&mut self, field: &Field<'_>) {
         let name = &*field.name;
         match &field.value {
-            Value::Str(text) => self.text(name, field.role, text),
+            Value::Str(text) => self.text(name, field.role, text, matches!(text, Cow::Borrowed(_))),
             Value::U64(n) => self.number(name, *n, Scratch::u64),
             Value::I64(n) => self.number(name, *n, Scratch::i64),
             Value::F64(n) => self.number(name, *n, Scratch::f64),
@@ -66,8 +66,9 @@ impl Filler<'_> {
         }
     }
 
-    fn text(&mut self, name: &str, role: Role, text: &Cow<'_, str>) {
-        let words_in_line = self.words_in_line && matches!(text, Cow::Borrowed(_));
+    /// `as_in_line`: the text stands in the line, letter by letter.
+    fn text(&mut self, name: &str, role: Role, text: &str, as_in_line: bool) {
+        let words_in_line = self.words_in_line && as_in_line;
         let short = text.len() <= KEYWORD_BYTES_MAX;
         match role {
             Role::Stamp if short && (self.admit)(name) => match read_stamp(text) {
@@ -129,7 +130,7 @@ impl Filler<'_> {
                     self.number(path, n, Scratch::f64);
                 }
             }
-            Json::String(text) => self.text(path, Role::Keyword, &Cow::Owned(text.clone())),
+            Json::String(text) => self.text(path, Role::Keyword, text, false),
             Json::Array(values) => values.iter().for_each(|value| self.json(path, value)),
             Json::Object(object) => self.object(path, object),
         }

@@ -12,10 +12,10 @@ use super::words::{TOKENIZER, WordTokenizer};
 /// Name of the tokenizer that makes one term of a whole value.
 const RAW: &str = "raw";
 
-/// Bytes of lines compressed together: see the measurements in `benches/store.rs`.
+/// Bytes of lines compressed together: a hit costs inflating one such block. Other sizes were not measured yet.
 const STORE_BLOCK_BYTES: usize = 32 * 1024;
 
-/// Where a keyword whose name begins so keeps the number of a [`Role::Stamp`](crate::record::Role::Stamp) value.
+/// Begins the name under which `num` keeps the number of a [`Role::Stamp`](crate::record::Role::Stamp) value.
 pub const STAMP_PREFIX: &str = "_stamp\u{1}";
 
 /// Handles of the schema's fields; the same in every shard.
@@ -25,7 +25,7 @@ pub struct Fields {
     pub ts: Field,
     /// The stream's number in this shard: u64 column `stream`, and indexed.
     pub stream: Field,
-    /// `log.offset`: u64 column `offset`, empty where the event had none.
+    /// `log.offset`: u64 column `offset`, without a value where the event had none.
     pub offset: Field,
     /// The event's identity within its sender: u64 column `id`.
     pub id: Field,
@@ -72,7 +72,8 @@ pub fn schema() -> (Schema, Fields) {
     (builder.build(), fields)
 }
 
-/// How documents are stored: zstd, no thread of its own (the worker is one already).
+/// How documents are stored: zstd, no thread of its own (the worker is one already). Level 3 makes the store 2 %
+/// smaller than level 1 on the bench's lines (59.8 against 61.2 bytes) for some 2 % more CPU of adding.
 pub fn settings() -> IndexSettings {
     IndexSettings {
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(1) }),

@@ -17,7 +17,7 @@ use super::shard::Shard;
 use crate::record::{Record, StreamKey, time};
 
 /// Records between two looks at the memory in use.
-const MEMORY_CHECK_RECORDS: u32 = 256;
+const MEMORY_CHECK_RECORDS: u64 = 256;
 /// tantivy sizes its term table by the memory it is promised; this is enough for the first segment of a quiet shard.
 const SEGMENT_MEMORY_MIN_BYTES: usize = 4 << 20;
 
@@ -110,7 +110,7 @@ impl Worker {
         let document = Doc(Arc::clone(&self.doc));
         open_day.add(document).map_err(|source| Error::Segment { day: open_day.shard.name(), source })?;
         self.records += 1;
-        if self.records % u64::from(MEMORY_CHECK_RECORDS) == 0 {
+        if self.records.is_multiple_of(MEMORY_CHECK_RECORDS) {
             self.check_memory(at)?;
         }
         Ok(())
