@@ -32,7 +32,7 @@ pub enum Command {
     /// Turn log lines into records, one JSON object a line, without a server.
     Parse(ParseArgs),
     /// Send files or made-up traffic as Filebeat does, and measure the receiver.
-    Ship(ship::ShipArgs),
+    Ship(ship::Args),
     /// Check a configuration without starting anything.
     CheckConfig(check_config::Args),
     /// Show records that match a query.

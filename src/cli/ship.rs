@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
@@ -16,8 +16,8 @@ use crate::ship::{self, Options, Pace, Report, Stats, Tls, Window, WindowBuilder
 mod source;
 
 /// Ship log files, or generated traffic, to a Lumberjack receiver as Filebeat does, and report rates and ack latencies.
-#[derive(Debug, Args)]
-pub struct ShipArgs {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     /// The receiver.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5044")]
     pub to: String,
@@ -83,7 +83,7 @@ pub enum Output {
 }
 
 /// Ships everything, until all is acknowledged, and prints the report.
-pub fn run(args: ShipArgs) -> anyhow::Result<()> {
+pub fn run(args: Args) -> anyhow::Result<()> {
     let plan = Arc::new(Plan::new(&args, now_nanos())?);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let report = runtime.block_on(ship_all(&args, plan))?;
@@ -94,7 +94,7 @@ pub fn run(args: ShipArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ship_all(args: &ShipArgs, plan: Arc<Plan>) -> anyhow::Result<Report> {
+async fn ship_all(args: &Args, plan: Arc<Plan>) -> anyhow::Result<Report> {
     let connections = args.connections as usize;
     let mut builders = Vec::new();
     let mut sources: Vec<Windows> = Vec::new();
@@ -187,7 +187,7 @@ fn deal(plan: &Plan, window: u32, level: u32, senders: Vec<mpsc::Sender<Window>>
     })
 }
 
-fn options(args: &ShipArgs, start: Instant) -> Options {
+fn options(args: &Args, start: Instant) -> Options {
     let mut options = Options::new(&args.to);
     options.pipelining = args.pipelining as usize;
     options.give_up = (args.give_up > 0).then(|| Duration::from_secs(args.give_up));

@@ -73,8 +73,8 @@ impl From<Vec<Window>> for Windows {
 pub enum SendError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("nothing was acknowledged for {waited:?}, {windows} windows are left; the last error was: {last}")]
-    GaveUp { waited: Duration, windows: usize, last: String },
+    #[error("nothing was acknowledged for {waited:.1?}; the last error was: {last}")]
+    GaveUp { waited: Duration, last: String },
 }
 
 /// Why one connection ended; the next one sends again what was not acknowledged.
@@ -143,7 +143,7 @@ pub async fn send(options: &Options, mut windows: Windows, stats: &Stats) -> Res
         if let Some(limit) = options.give_up
             && progress_at.elapsed() >= limit
         {
-            return Err(SendError::GaveUp { waited: progress_at.elapsed(), windows: pending.len(), last: error });
+            return Err(SendError::GaveUp { waited: progress_at.elapsed(), last: error });
         }
         sleep(backoff).await;
         backoff = (backoff * 2).min(options.backoff_max);

@@ -1,7 +1,7 @@
 //! Which segments become one: few levels, so that a record is rewritten rarely.
 //!
 //! Each worker finishes a segment about every second. Sixteen of one level become one of the next; a level spans a
-//! factor of sixteen in size, so a record passes at most four levels on its way to the largest. Nothing larger than
+//! factor of sixteen in size, so a record of a busy day is rewritten twice, one of a quiet day up to five times. Nothing larger than
 //! `docs_max` comes about: a day's end is a matter for sealing.
 
 use std::sync::Arc;
@@ -14,8 +14,6 @@ use tantivy::indexer::{MergeCandidate, MergePolicy};
 const FAN_IN: usize = 16;
 /// More than `FAN_IN` may wait when merging fell behind: then one merge takes up to this many.
 const FAN_IN_MAX: usize = 24;
-/// Segments up to this many docs are of one level: below it, a segment's fixed cost is larger than its docs'.
-const LEVEL_DOCS_MIN: u64 = 1024;
 
 /// Size-tiered merging with a cap.
 #[derive(Debug, Clone)]
@@ -32,7 +30,8 @@ impl Tiered {
             if docs.saturating_mul(2) > self.docs_max {
                 continue;
             }
-            let level = (docs.max(LEVEL_DOCS_MIN) / LEVEL_DOCS_MIN).ilog2() as usize / FAN_IN.ilog2() as usize;
+            // No floor below which all are of one level: there a merge's result would meet the small ones again.
+            let level = docs.max(1).ilog2() as usize / FAN_IN.ilog2() as usize;
             if levels.len() <= level {
                 levels.resize_with(level + 1, Vec::new);
             }
@@ -98,7 +97,8 @@ mod tests {
     /// Feeds equal segments and merges at once: how often is a doc rewritten, how many segments stay?
     #[test]
     fn a_record_is_rewritten_twice_or_so() {
-        for (docs, rewrites_max, segments_max) in [(50_000u64, 2.1, 60), (5_000, 3.1, 60), (100, 4.1, 60)] {
+        for (docs, rewrites_max, segments_max) in [(50_000u64, 2.1, 60), (5_000, 3.1, 60), (100, 4.1, 60), (1, 3.1, 60)]
+        {
             let (mut segments, mut written, mut rewritten) = (Vec::new(), 0u64, 0u64);
             for _ in 0..3600 {
                 segments.push(docs);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::ShipArgs;
+use super::Args;
 use crate::record::time::NANOS_PER_SECOND;
 use crate::ship::{Envelope, Random, Traffic, Workload};
 
@@ -26,7 +26,7 @@ enum What {
 
 impl Plan {
     /// Checks that every file can be opened, before anything is sent.
-    pub fn new(args: &ShipArgs, start_nanos: i64) -> anyhow::Result<Self> {
+    pub fn new(args: &Args, start_nanos: i64) -> anyhow::Result<Self> {
         let what = match args.generate {
             Some(events) => What::Traffic(events),
             None => {

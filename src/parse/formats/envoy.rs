@@ -10,8 +10,8 @@
 //! missing value is `-`, or nothing under `omit_empty_values`. A TCP connection has `"- - -"` for a request.
 
 use crate::parse::FieldSpec;
-use crate::parse::number::digits;
-use crate::record::{Fields, Role, time::parse_rfc3339};
+use crate::parse::number::{digits, is_stamp};
+use crate::record::{Fields, Role};
 
 use super::istio;
 
@@ -73,7 +73,7 @@ fn columns<'a>(line: &'a str, fields: &mut Fields<'a>) -> Option<()> {
     let bytes = line.as_bytes();
     let close = start_time_end(bytes)?;
     let time = &line[1..close];
-    if !bytes[close..].starts_with(b"] \"") || parse_rfc3339(time).is_none() {
+    if !bytes[close..].starts_with(b"] \"") || !is_stamp(time) {
         return None;
     }
     let request = request(line, close + 3)?;
@@ -188,6 +188,7 @@ pub(super) struct Row<'a> {
 impl<'a> Row<'a> {
     /// The word up to the next blank, which may be empty; the blank is passed.
     pub(super) fn token(&mut self) -> Option<&'a str> {
+        // Most columns are a few bytes: not worth a wide search.
         let rest = self.line.as_bytes().get(self.at..)?;
         let len = rest.iter().position(|b| *b == b' ')?;
         let token = &self.line[self.at..self.at + len];
@@ -241,10 +242,14 @@ fn split_first(text: &str) -> Option<(&str, &str)> {
 /// Around the last `" "`.
 fn split_last(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
-    memchr::memrchr_iter(b'"', bytes)
-        .filter(|at| *at >= 2)
-        .find(|at| &bytes[*at - 2..*at] == b"\" ")
-        .map(|at| (&text[..at - 2], &text[at + 1..]))
+    let mut end = bytes.len();
+    loop {
+        let quote = memchr::memrchr(b'"', &bytes[..end])?;
+        if quote >= 2 && &bytes[quote - 2..quote] == b"\" " {
+            return Some((&text[..quote - 2], &text[quote + 1..]));
+        }
+        end = quote;
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! Key order is not fixed. Current Envoy writes numbers as numbers and what is missing as `null`; older ones write
 //! texts and `-`. Keys that are no operator's are left out of the fields; the line keeps them.
 
-use crate::parse::number::digits;
-use crate::record::{Fields, Value, time::parse_rfc3339};
+use crate::parse::number::{digits, is_stamp};
+use crate::record::{Fields, Value};
 
 use super::envoy::FIELDS;
 
@@ -14,7 +14,7 @@ pub(in crate::parse) fn refine(fields: &mut Fields<'_>, mark: usize) -> bool {
     let (mut start, mut code, mut counts) = (false, false, 0);
     for field in fields.iter().skip(mark) {
         match &*field.name {
-            "start_time" => start = matches!(&field.value, Value::Str(s) if parse_rfc3339(s).is_some()),
+            "start_time" => start = matches!(&field.value, Value::Str(s) if is_stamp(s)),
             "response_code" => code = matches!(number(&field.value), Some(Some(_))),
             "bytes_received" | "bytes_sent" | "duration" => match number(&field.value) {
                 Some(_) => counts += 1,

@@ -61,14 +61,24 @@ fn goes_on(rest: &[u8]) -> bool {
     }
 }
 
-fn tail<'a>(rest: &'a str, fields: &mut Fields<'a>) -> Option<()> {
-    let mut words = rest.splitn(6, ' ');
-    text(fields, "upstream_cluster", Role::Keyword, words.next()?);
-    text(fields, "upstream_local_address", Role::Id, words.next()?);
-    text(fields, "downstream_local_address", Role::Keyword, words.next()?);
-    text(fields, "downstream_remote_address", Role::Id, words.next()?);
-    text(fields, "requested_server_name", Role::Keyword, words.next()?);
-    // A name an operator chose: it may hold blanks.
-    text(fields, "route_name", Role::Keyword, words.next().unwrap_or("-"));
+fn tail<'a>(mut rest: &'a str, fields: &mut Fields<'a>) -> Option<()> {
+    const LEADING: [(&str, Role); 4] = [
+        ("upstream_cluster", Role::Keyword),
+        ("upstream_local_address", Role::Id),
+        ("downstream_local_address", Role::Keyword),
+        ("downstream_remote_address", Role::Id),
+    ];
+    for (name, role) in LEADING {
+        let blank = memchr::memchr(b' ', rest.as_bytes())?;
+        text(fields, name, role, &rest[..blank]);
+        rest = &rest[blank + 1..];
+    }
+    // The route's name is an operator's choice: it may hold blanks.
+    let (server, route) = match memchr::memchr(b' ', rest.as_bytes()) {
+        Some(blank) => (&rest[..blank], &rest[blank + 1..]),
+        None => (rest, "-"),
+    };
+    text(fields, "requested_server_name", Role::Keyword, server);
+    text(fields, "route_name", Role::Keyword, route);
     Some(())
 }

@@ -53,7 +53,7 @@ pub(in crate::parse) fn parse<'a>(line: &'a str, fields: &mut Fields<'a>) -> boo
     if two(head[6], head[7]) > 23 || two(head[9], head[10]) > 59 || two(head[12], head[13]) > 59 {
         return false;
     }
-    if !head[15..21].iter().all(u8::is_ascii_digit) {
+    if two(head[15], head[16]) > 99 || two(head[17], head[18]) > 99 || two(head[19], head[20]) > 99 {
         return false;
     }
 
