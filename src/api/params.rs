@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::error::Problem;
 use super::time::{BOUND_FORMS, DURATION_FORMS, Edge, TimeError, parse_bound, parse_duration};
 use super::{Sort, TimeRange};
+use crate::config::distance;
 
 /// Names and values as given, in order.
 #[derive(Debug, Default)]
@@ -195,22 +196,6 @@ fn unescape(text: &str) -> String {
     String::from_utf8(out).unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into_owned())
 }
 
-/// Edits between two names (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,13 +214,6 @@ mod tests {
         ] {
             let pairs: Vec<_> = pairs.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
             assert_eq!(decode_form(text), pairs, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn distances() {
-        for (a, b, far) in [("limit", "limt", 1), ("q", "q", 0), ("", "abc", 3), ("sort", "srot", 2)] {
-            assert_eq!(distance(a, b), far, "{a} {b}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+pub mod check_config;
 mod client;
 pub mod demo;
 pub mod parse;
@@ -32,6 +33,8 @@ pub enum Command {
     Parse(ParseArgs),
     /// Send files or made-up traffic as Filebeat does, and measure the receiver.
     Ship(ship::Args),
+    /// Check a configuration without starting anything.
+    CheckConfig(check_config::Args),
     /// Show records that match a query.
     Query(query::Args),
     /// Show records that match a query as they arrive.
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Parse(args) => parse::run(&args.grammar, args.input_format, args.file.as_deref()),
         Command::Ship(args) => ship::run(args),
+        Command::CheckConfig(args) => check_config::run(&args),
         Command::Query(args) => query::run(args),
         Command::Tail(args) => tail::run(args),
     };

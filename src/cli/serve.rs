@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// A configuration file (YAML).
     #[arg(long, value_name = "FILE", env = "LOGHOUND_CONFIG")]
@@ -21,6 +22,25 @@ pub struct Args {
     /// Listen on addresses other than loopback without authentication.
     #[arg(long)]
     pub insecure: bool,
+}
+
+impl Args {
+    /// The configuration that file, environment and these flags make; all its problems as one [`super::Usage`].
+    pub fn load(&self) -> anyhow::Result<crate::config::Config> {
+        let mut flags = Vec::new();
+        if let Some(data_dir) = &self.data_dir {
+            flags.push(("data_dir", data_dir.display().to_string()));
+        }
+        flags.extend(self.beats.clone().map(|addr| ("beats.listen", addr)));
+        flags.extend(self.http.clone().map(|addr| ("http.listen", addr)));
+        if self.insecure {
+            flags.push(("insecure", "true".to_owned()));
+        }
+        // A variable that is no text is none of ours.
+        let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        crate::config::load(self.config.as_deref(), environment, &flags)
+            .map_err(|problems| super::Usage(format!("the configuration cannot be used:\n{problems}")).into())
+    }
 }
 
 const BEATS_DEFAULT: u16 = 5044;

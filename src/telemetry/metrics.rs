@@ -203,6 +203,13 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_a_connection_ends_for_is_a_label_value() {
+        for (_, reason) in crate::ingest::beats::CloseReason::ALL {
+            assert!(names::CLOSE_REASONS.contains(&reason), "{reason}");
+        }
+    }
+
+    #[test]
     fn a_label_value_nobody_listed_counts_as_other() {
         let metrics = Metrics::new().unwrap();
         metrics.connections_closed.of("meteor").inc();

@@ -70,9 +70,23 @@ pub const DISK_FREE_BYTES: Name = name("loghound_disk_free_bytes", "free bytes o
 pub const BUILD_INFO: Name = name("loghound_build_info", "always 1; the labels say what runs");
 pub const START_TIME: Name = name("loghound_start_timestamp_seconds", "when this process started");
 
-/// Values of `reason` in [`CONNECTIONS_CLOSED`].
-pub const CLOSE_REASONS: &[&str] =
-    &["peer", "idle", "malformed", "limit", "tls", "plain_on_tls", "tls_on_plain", "io", "shutdown", "other"];
+/// Values of `reason` in [`CONNECTIONS_CLOSED`]: the receiver's `CloseReason::name`; a test beside the handles compares them.
+pub const CLOSE_REASONS: &[&str] = &[
+    "peer",
+    "cut",
+    "idle",
+    "stalled",
+    "malformed",
+    "too_large",
+    "tls_on_plain",
+    "plain_on_tls",
+    "handshake",
+    "memory",
+    "unwritable",
+    "refused",
+    "shutdown",
+    "other",
+];
 /// Values of `grammar` in [`PARSE_RECORDS`]. `none` is a line that no grammar fits.
 pub const GRAMMARS: &[&str] = &["klog", "envoy", "json", "cri", "docker", "none", "other"];
 /// Values of `why` in [`PARSE_UNPARSED`].
