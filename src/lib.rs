@@ -13,5 +13,6 @@ pub mod parse;
 pub mod pipeline;
 pub mod query;
 pub mod record;
+pub mod ship;
 pub mod store;
 pub mod telemetry;

@@ -1,1 +1,30 @@
-//! (room)
+//! HTTP: searches, live tails, health, metrics, and the description of all that.
+//!
+//! The room's types are its own. What it shows comes through [`Backend`], whose methods block and run off the
+//! event loop, a bounded number at a time, each with a deadline. Every answer that is not a success is an RFC 9457
+//! problem (`error`), missing routes and wrong methods included.
+
+mod backend;
+mod error;
+mod handlers;
+mod health;
+mod home;
+mod listen;
+mod openapi;
+mod params;
+mod raw_target;
+mod routes;
+mod run;
+mod tail;
+mod time;
+
+pub use backend::{
+    Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
+    HistogramAnswer, HistogramRequest, QueryError, Readiness, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+};
+pub use listen::{Limited, serve};
+pub use routes::{Settings, router};
+pub use time::{Edge, TimeError, parse_bound, parse_duration};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,127 @@
-//! (room)
+//! The command line: one file a subcommand. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+pub mod check_config;
+mod client;
+pub mod demo;
+pub mod parse;
+pub mod query;
+pub mod serve;
+pub mod ship;
+mod show;
+mod sse;
+pub mod tail;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Takes the logs Filebeat ships, keeps them searchable, and tells what is wrong before you look.
+#[derive(Debug, Parser)]
+#[command(name = "loghound", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve on a temporary directory, with sample traffic in it.
+    Demo(demo::Args),
+    /// Turn log lines into records, one JSON object a line, without a server.
+    Parse(ParseArgs),
+    /// Send files or made-up traffic as Filebeat does, and measure the receiver.
+    Ship(ship::Args),
+    /// Check a configuration without starting anything.
+    CheckConfig(check_config::Args),
+    /// Show records that match a query.
+    Query(query::Args),
+    /// Show records that match a query as they arrive.
+    Tail(tail::Args),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ParseArgs {
+    /// A grammar's name, or auto.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub grammar: String,
+    /// How the input is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub input_format: parse::InputFormat,
+    /// A file; - or nothing is standard input.
+    pub file: Option<PathBuf>,
+}
+
+/// The command was understood and makes no sense: a query that cannot be read, a configuration with mistakes. Its text
+/// is shown as it is, and the exit code is 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Reads the process's arguments, runs the command, says what went wrong.
+pub fn main() -> ExitCode {
+    // clap itself prints and exits, 0 for help and 2 for mistakes.
+    let done = match Cli::parse().command {
+        Command::Demo(args) => demo::run(args),
+        Command::Parse(args) => parse::run(&args.grammar, args.input_format, args.file.as_deref()),
+        Command::Ship(args) => ship::run(args),
+        Command::CheckConfig(args) => check_config::run(&args),
+        Command::Query(args) => query::run(args),
+        Command::Tail(args) => tail::run(args),
+    };
+    exit_code(done, &mut io::stderr())
+}
+
+fn exit_code(done: anyhow::Result<()>, stderr: &mut impl Write) -> ExitCode {
+    let Err(err) = done else { return ExitCode::SUCCESS };
+    // A reader that has seen enough (`| head`) is no failure.
+    if err.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    {
+        return ExitCode::SUCCESS;
+    }
+    let (text, code) = if let Some(usage) = err.downcast_ref::<Usage>() {
+        (usage.to_string(), 2)
+    } else if let Some(unknown) = err.downcast_ref::<crate::parse::UnknownGrammar>() {
+        (format!("loghound: {unknown}"), 2)
+    } else {
+        (format!("loghound: {err:#}"), 1)
+    };
+    // Where nobody reads standard error, the code has to do.
+    writeln!(stderr, "{text}").ok();
+    ExitCode::from(code)
+}
+
+/// Runs a client's future on a small runtime of its own.
+fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn exit_codes_tell_mistakes_from_failures() {
+        for (done, code, says) in [
+            (Ok(()), ExitCode::SUCCESS, ""),
+            (
+                Err(anyhow::anyhow!("disk is gone").context("cannot start")),
+                ExitCode::from(1),
+                "loghound: cannot start: disk is gone\n",
+            ),
+            (Err(Usage("query:1: what".into()).into()), ExitCode::from(2), "query:1: what\n"),
+            (Err(io::Error::from(io::ErrorKind::BrokenPipe).into()), ExitCode::SUCCESS, ""),
+        ] {
+            let mut stderr = Vec::new();
+            assert_eq!(exit_code(done, &mut stderr), code);
+            assert_eq!(String::from_utf8(stderr).unwrap(), says);
+        }
+    }
+}

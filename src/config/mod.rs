@@ -1,1 +1,213 @@
-//! (room)
+//! What the operator said: a file, `LOGHOUND_…` variables and flags, in rising order; read whole and checked whole,
+//! all problems at once, before any port opens.
+
+mod file;
+mod keys;
+mod values;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::telemetry::LogFormat;
+pub use keys::{Key, keys};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub insecure: bool,
+    pub beats: Beats,
+    pub http: Http,
+    pub journal: Journal,
+    pub store: Store,
+    pub log: Log,
+    pub stop_timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beats {
+    pub listen: SocketAddr,
+    pub connections_max: usize,
+    pub memory_bytes_max: u64,
+    pub idle_timeout: Duration,
+    pub tls: Tls,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    pub client_ca: Option<PathBuf>,
+    pub client_auth: Option<ClientAuth>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    None,
+    Optional,
+    Required,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    pub listen: SocketAddr,
+    pub queries_max: usize,
+    pub query_timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    pub bytes_max: u64,
+    pub segment_bytes: u64,
+    pub disk_reserve_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// 0 is one for each core.
+    pub workers: usize,
+    pub commit_interval: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./loghound-data"),
+            insecure: false,
+            beats: Beats {
+                listen: SocketAddr::from(([127, 0, 0, 1], 5044)),
+                connections_max: 10_000,
+                memory_bytes_max: 128 << 20,
+                idle_timeout: Duration::from_secs(300),
+                tls: Tls::default(),
+            },
+            http: Http {
+                listen: SocketAddr::from(([127, 0, 0, 1], 8044)),
+                queries_max: 8,
+                query_timeout: Duration::from_secs(30),
+            },
+            journal: Journal { bytes_max: 8 << 30, segment_bytes: 64 << 20, disk_reserve_bytes: 256 << 20 },
+            store: Store { workers: 0, commit_interval: Duration::from_secs(1) },
+            log: Log { level: "info".to_owned(), format: LogFormat::Text },
+            stop_timeout: Duration::from_secs(25),
+        }
+    }
+}
+
+/// Everything that is wrong, each with where it was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Problems(pub Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+/// Reads and checks. `environment` gives the process's variables, `flags` keys and values from the command line.
+pub fn load(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &[(&str, String)],
+) -> Result<Config, Problems> {
+    let (mut config, mut problems, keys) = (Config::default(), Vec::new(), keys());
+    let mut set = |name: &str, value: &str, place: String, problems: &mut Vec<String>| {
+        let Some(key) = keys.iter().find(|key| key.name == name) else {
+            let nearest = keys.iter().map(|k| (distance(k.name, name), k.name)).min();
+            let advice = nearest.map(|(_, k)| format!(": did you mean {k}?")).unwrap_or_default();
+            problems.push(format!("{place}: there is no key {name}{advice}"));
+            return;
+        };
+        if let Err(problem) = (key.set)(&mut config, value) {
+            problems.push(format!("{place}: {name}: {problem}"));
+        }
+    };
+    if let Some(path) = file {
+        match file::read(path) {
+            Ok(entries) => {
+                for entry in entries {
+                    let place = format!("{}:{}", path.display(), entry.line);
+                    match entry.value {
+                        Some(value) => set(&entry.key, &value, place, &mut problems),
+                        None => problems.push(format!("{place}: {}: a single value is expected", entry.key)),
+                    }
+                }
+            }
+            Err(problem) => problems.push(format!("{}: {problem}", path.display())),
+        }
+    }
+    for (name, value) in environment {
+        // Variables that belong to clients and tests pass by: only those of a key are ours.
+        let key = keys_of_environment(&name);
+        if let Some(key) = key {
+            set(key, &value, name, &mut problems);
+        }
+    }
+    for (name, value) in flags {
+        set(name, value, format!("--{}", name.replace(['.', '_'], "-")), &mut problems);
+    }
+    check(&config, &mut problems);
+    if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+}
+
+fn keys_of_environment(variable: &str) -> Option<&'static str> {
+    let rest = variable.strip_prefix("LOGHOUND_")?;
+    keys().into_iter().map(|key| key.name).find(|name| name.replace('.', "_").to_ascii_uppercase() == rest)
+}
+
+/// What no single value shows.
+fn check(config: &Config, problems: &mut Vec<String>) {
+    let tls = &config.beats.tls;
+    if tls.certificate.is_some() != tls.key.is_some() {
+        problems.push("beats.tls: certificate and key belong together: give both or none".to_owned());
+    }
+    if tls.client_ca.is_some() && tls.certificate.is_none() {
+        problems.push("beats.tls.client_ca: needs beats.tls.certificate and beats.tls.key".to_owned());
+    }
+    if tls.client_ca.is_none() && !matches!(tls.client_auth, None | Some(ClientAuth::None)) {
+        problems.push("beats.tls.client_auth: needs beats.tls.client_ca".to_owned());
+    }
+    if config.journal.segment_bytes < 1 << 20 || config.journal.bytes_max < 2 * config.journal.segment_bytes {
+        problems.push("journal: segment_bytes is at least 1MiB, and bytes_max holds at least two segments".to_owned());
+    }
+    if config.beats.memory_bytes_max < 8 << 20 {
+        problems.push("beats.memory_bytes_max: less than 8MiB holds no window of Filebeat's".to_owned());
+    }
+    let client_auth =
+        tls.client_ca.is_some() && !matches!(tls.client_auth, Some(ClientAuth::None | ClientAuth::Optional));
+    for (key, address, authenticated) in
+        [("beats.listen", config.beats.listen, client_auth), ("http.listen", config.http.listen, false)]
+    {
+        if !address.ip().is_loopback() && !authenticated && !config.insecure {
+            problems.push(format!(
+                "{key}: {address} is open to others without authentication: listen on 127.0.0.1, or accept that with --insecure"
+            ));
+        }
+    }
+}
+
+/// Edits between two names (Levenshtein), for "did you mean".
+pub(crate) fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,15 @@ impl<'a> Fields<'a> {
         self.0.iter()
     }
 
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Field<'a>> {
+        self.0.iter_mut()
+    }
+
+    /// Keeps the fields that `keep` wants, in order; it may change them.
+    pub fn retain_mut(&mut self, keep: impl FnMut(&mut Field<'a>) -> bool) {
+        self.0.retain_mut(keep);
+    }
+
     /// The first field of that name; segments joined by dots or by [`PATH_SEPARATOR`].
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
         self.0.iter().find(|f| f.is_named(name)).map(|f| &f.value)

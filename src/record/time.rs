@@ -97,7 +97,8 @@ pub fn parse_day(text: &str) -> Option<i32> {
     parse_rfc3339(&format!("{text}T00:00:00Z")).map(day_of)
 }
 
-fn days_in_month(year: i64, month: i64) -> i64 {
+/// 28 to 31; months count from 1.
+pub fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -107,7 +108,8 @@ fn days_in_month(year: i64, month: i64) -> i64 {
 }
 
 // Both conversions count in eras of 400 Gregorian years (146,097 days) from 1 March, so that the leap day is last.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+/// Days since 1970-01-01 of a date that exists.
+pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
     let of_era = y.rem_euclid(400);
@@ -115,7 +117,8 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+/// Year, month and day of a count of days since 1970-01-01.
+pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -1,1 +1,51 @@
-//! (room)
+//! Keeps records searchable: a shard a UTC day, each a tantivy index with a table of its streams.
+//!
+//! `DATA/shards/VERSION` names the format of the directory, `DATA/shards/2026-11-22/` is a shard. Workers build
+//! segments ([`Worker`]); a commit makes the segments of all workers visible at once, shard by shard, each with the
+//! journal position up to which it is complete ([`Store::commit`]). After a crash the journal is read again from the
+//! oldest of those positions and every shard drops what it has: nothing lost, nothing twice.
+
+mod catalog;
+mod document;
+mod error;
+mod fill;
+mod merge;
+mod schema;
+mod shard;
+mod streams;
+pub mod words;
+mod worker;
+
+pub use catalog::{CommitStats, SetAside, Store};
+pub use error::Error;
+pub use schema::{Fields, STAMP_PREFIX};
+pub use shard::ShardView;
+pub use streams::StreamEntry;
+pub use worker::{Cut, Worker};
+
+/// Limits of the store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A worker finishes its segments early beyond this: bytes.
+    pub worker_memory_bytes: usize,
+    /// Days a worker builds segments for at the same time; late lines beyond finish the one used longest ago.
+    pub open_days_max: usize,
+    /// Distinct field names a shard indexes; the values of further ones are found by their words.
+    pub paths_max: usize,
+    /// Merging makes no segment larger than this: docs.
+    pub segment_docs_max: u64,
+    /// A shard without commits for so long closes its writer: nanoseconds.
+    pub idle_after_nanos: i64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            worker_memory_bytes: 64 << 20,
+            open_days_max: 4,
+            paths_max: 2000,
+            segment_docs_max: 5_000_000,
+            idle_after_nanos: 600 * crate::record::time::NANOS_PER_SECOND,
+        }
+    }
+}

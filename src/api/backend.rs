@@ -1,0 +1,191 @@
+//! What the API needs from behind it: one trait, and the questions and answers that cross it.
+
+use std::time::Instant;
+
+use serde_json::{Map, Value as Json};
+use tokio::sync::mpsc;
+
+/// Who answers queries. The methods block: the API calls them off the event loop and gives each a deadline, after
+/// which an implementation stops with [`QueryError::Deadline`] or returns what it has with `partial` set.
+pub trait Backend: Send + Sync + 'static {
+    fn search(&self, request: SearchRequest) -> Result<SearchAnswer, QueryError>;
+    fn histogram(&self, request: HistogramRequest) -> Result<HistogramAnswer, QueryError>;
+    fn facets(&self, request: FacetsRequest) -> Result<FacetsAnswer, QueryError>;
+    /// The known fields with their types, by name.
+    fn fields(&self, deadline: Instant) -> Result<Vec<FieldInfo>, QueryError>;
+    fn context(&self, request: ContextRequest) -> Result<ContextAnswer, QueryError>;
+    /// Records that match from now on. Dropping the receiver ends the tail. A full channel means a slow client: the
+    /// sender counts what it leaves out and says so in the next event.
+    fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError>;
+    /// Named checks. Must not wait for a disk or a lock held across one.
+    fn ready(&self) -> Readiness;
+    /// Brings gauges up to date before a scrape: journal usage, free disk, shards.
+    fn refresh_metrics(&self) {}
+}
+
+/// Unix nanoseconds, `from` included, `to` not. `None` is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeRange {
+    pub from: Option<i64>,
+    pub to: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sort {
+    #[default]
+    Newest,
+    Oldest,
+}
+
+#[derive(Debug, Clone)]
+pub struct SearchRequest {
+    /// In the query language; empty matches everything.
+    pub query: String,
+    pub range: TimeRange,
+    /// 0 only counts.
+    pub limit: usize,
+    pub sort: Sort,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SearchAnswer {
+    /// Records that match, not only those on this page.
+    pub total: u64,
+    pub hits: Vec<Map<String, Json>>,
+    pub next_cursor: Option<String>,
+    /// The deadline came before all shards were read: `total` and `hits` are of those that were.
+    pub partial: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct HistogramRequest {
+    pub query: String,
+    pub range: TimeRange,
+    /// Width of a bar in nanoseconds; `None` lets the backend choose one that gives some sixty bars.
+    pub interval: Option<i64>,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HistogramAnswer {
+    /// Width of a bar in nanoseconds.
+    pub interval: i64,
+    /// Start of each bar (Unix nanoseconds) and its count, oldest first, empty bars between included.
+    pub buckets: Vec<(i64, u64)>,
+    pub total: u64,
+    pub partial: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct FacetsRequest {
+    pub query: String,
+    pub range: TimeRange,
+    pub fields: Vec<String>,
+    /// Values per field.
+    pub limit: usize,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct FacetsAnswer {
+    /// One for each field asked for, in that order.
+    pub facets: Vec<Facet>,
+    /// Records that match.
+    pub total: u64,
+    pub partial: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Facet {
+    pub field: String,
+    /// Most frequent first.
+    pub values: Vec<FacetValue>,
+    /// Records whose value is none of `values`.
+    pub other: u64,
+    /// Records without this field.
+    pub missing: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct FacetValue {
+    pub value: Json,
+    pub count: u64,
+}
+
+/// A field that records have or may have.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct FieldInfo {
+    /// Dotted, as a query writes it.
+    pub name: String,
+    /// `keyword`, `text`, `number`, `date`, `boolean` or `id`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Other names that queries accept for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ContextRequest {
+    /// `event.id` of the record in the middle.
+    pub id: String,
+    pub before: usize,
+    pub after: usize,
+    pub deadline: Instant,
+}
+
+/// Neighbours in the same stream, in the file's order.
+#[derive(Debug, Clone, Default)]
+pub struct ContextAnswer {
+    pub before: Vec<Map<String, Json>>,
+    pub record: Map<String, Json>,
+    pub after: Vec<Map<String, Json>>,
+}
+
+/// A live record, and how many were left out just before it because the client reads too slowly.
+#[derive(Debug, Clone, Default)]
+pub struct TailEvent {
+    pub skipped: u64,
+    pub record: Map<String, Json>,
+}
+
+/// Why a query has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum QueryError {
+    /// The query's text cannot be read. `offset` and `len` are in bytes of the text; `rendered` shows it with a caret.
+    #[error("{message}")]
+    Syntax { offset: usize, len: usize, message: String, hint: Option<String>, rendered: String },
+    #[error("the query took longer than it may: narrow its time range, or ask for fewer records")]
+    Deadline,
+    /// A parameter is readable and still of no use: an old cursor, a field that cannot be counted.
+    #[error("{message}")]
+    BadParameter { name: &'static str, message: String },
+    #[error("{0}")]
+    NotFound(String),
+    /// Ours. Logged whole, shown to clients without its text.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Whether this process can do its work, check by check.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness {
+    pub checks: Vec<Check>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Check {
+    pub name: &'static str,
+    pub ok: bool,
+    /// What is wrong, or what was found.
+    pub detail: String,
+}
+
+impl Readiness {
+    pub fn is_ready(&self) -> bool {
+        self.checks.iter().all(|check| check.ok)
+    }
+}

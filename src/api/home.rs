@@ -1,0 +1,44 @@
+//! The front page: what runs here and where its API is.
+
+use axum::http::{HeaderMap, header};
+use axum::response::{Html, IntoResponse, Response};
+
+const PATHS: &[(&str, &str)] = &[
+    ("/api/v1/search", "records that match: q, from, to, limit, sort, cursor"),
+    ("/api/v1/histogram", "matching records over time: q, from, to, interval"),
+    ("/api/v1/facets", "top values of fields: q, from, to, fields, limit"),
+    ("/api/v1/fields", "known fields with their types"),
+    ("/api/v1/context", "lines around a line: id, before, after"),
+    ("/api/v1/tail", "live records, as server-sent events: q"),
+    ("/openapi.json", "all of it, described"),
+    ("/metrics", "loghound's own numbers, for Prometheus"),
+    ("/livez", "does the process live"),
+    ("/readyz", "can it do its work; ?verbose lists the checks"),
+];
+
+pub async fn home(headers: HeaderMap) -> Response {
+    let wants_html =
+        headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+    if wants_html { Html(html()).into_response() } else { text().into_response() }
+}
+
+fn text() -> String {
+    let mut page = format!("loghound {}\n\n", env!("CARGO_PKG_VERSION"));
+    for (path, what) in PATHS {
+        page.push_str(&format!("{path:<20} {what}\n"));
+    }
+    page
+}
+
+fn html() -> String {
+    let rows: String = PATHS
+        .iter()
+        .map(|(path, what)| format!("<tr><td><a href=\"{path}\">{path}</a></td><td>{what}</td></tr>\n"))
+        .collect();
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>loghound</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width\"></head>\n\
+         <body><h1>loghound {version}</h1>\n<table>\n{rows}</table></body></html>\n"
+    )
+}

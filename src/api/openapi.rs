@@ -1,0 +1,64 @@
+//! `/openapi.json`, from the handlers' own descriptions.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, RefOr, Required};
+
+use super::error::{Problem, ProblemBody};
+use super::{handlers, health, tail};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "loghound", description = "Search, watch and count the records that loghound keeps."),
+    paths(
+        handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
+        health::live, health::ready, health::metrics,
+    ),
+    components(schemas(ProblemBody)),
+    tags((name = "query"), (name = "health")),
+)]
+struct Description;
+
+/// The paths that a POST asks as well, with the GET's parameters as a JSON object.
+const POSTED: &[&str] = &["/api/v1/search", "/api/v1/histogram", "/api/v1/facets", "/api/v1/context"];
+
+pub(super) fn description() -> utoipa::openapi::OpenApi {
+    let mut description = Description::openapi();
+    for path in POSTED {
+        if let Some(item) = description.paths.paths.get_mut(*path) {
+            item.post = item.get.as_ref().map(posted);
+        }
+    }
+    description
+}
+
+/// The same operation with its query parameters as members of a JSON body.
+fn posted(get: &Operation) -> Operation {
+    let mut post = get.clone();
+    let mut body = ObjectBuilder::new().schema_type(Type::Object);
+    for parameter in post.parameters.take().unwrap_or_default() {
+        let RefOr::T(parameter) = parameter else { continue };
+        if let Some(schema) = parameter.schema {
+            body = body.property(parameter.name.clone(), schema);
+        }
+        if matches!(parameter.required, Required::True) {
+            body = body.required(parameter.name);
+        }
+    }
+    let content = ContentBuilder::new().schema(Some(body)).build();
+    post.request_body = Some(RefOr::T(RequestBodyBuilder::new().content("application/json", content).build()));
+    post.operation_id = post.operation_id.map(|id| format!("{id}_post"));
+    post
+}
+
+pub async fn document() -> Result<Response, Problem> {
+    let text = description().to_json().map_err(|err| {
+        tracing::error!(error = %err, "cannot render the API's description");
+        Problem::internal()
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}

@@ -1,0 +1,126 @@
+//! The paths, and what is true of all of them: sizes, times, panics, headers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::error::Problem;
+use super::run::Shared;
+use super::{Backend, handlers, health, home, openapi, tail};
+use crate::telemetry::Metrics;
+
+/// Limits of the HTTP side.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Queries that run at once; each may take one core.
+    pub queries_max: usize,
+    /// How long one more waits for its turn before 503.
+    pub queue_time_max: Duration,
+    /// How long one may run.
+    pub query_time_max: Duration,
+    /// Tails that are open at once.
+    pub tails_max: usize,
+    /// A request's body.
+    pub body_bytes_max: usize,
+    /// From a request's head to the head of its answer, whatever it asks for.
+    pub request_time_max: Duration,
+    /// Connections at once; further ones wait in the kernel's queue.
+    pub connections_max: usize,
+    /// A connection on which nothing was read or written for so long is closed.
+    pub idle_time_max: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            queries_max: 8,
+            queue_time_max: Duration::from_secs(2),
+            query_time_max: Duration::from_secs(30),
+            tails_max: 64,
+            body_bytes_max: 1 << 20,
+            request_time_max: Duration::from_secs(40),
+            connections_max: 1024,
+            idle_time_max: Duration::from_secs(120),
+        }
+    }
+}
+
+/// The whole API over `backend`. When `closing` is cancelled, readiness fails and tails end.
+pub fn router(
+    backend: Arc<dyn Backend>,
+    metrics: Arc<Metrics>,
+    settings: Settings,
+    closing: CancellationToken,
+) -> Router {
+    let shared = Shared {
+        backend,
+        metrics,
+        queries: Arc::new(Semaphore::new(settings.queries_max)),
+        tails: Arc::new(Semaphore::new(settings.tails_max)),
+        settings: settings.clone(),
+        closing,
+    };
+    let time_max = settings.request_time_max;
+    Router::new()
+        .route("/", get(home::home))
+        .route("/api/v1/search", get(handlers::search).post(handlers::search))
+        .route("/api/v1/histogram", get(handlers::histogram).post(handlers::histogram))
+        .route("/api/v1/facets", get(handlers::facets).post(handlers::facets))
+        .route("/api/v1/fields", get(handlers::fields))
+        .route("/api/v1/context", get(handlers::context).post(handlers::context))
+        .route("/api/v1/tail", get(tail::tail))
+        .route("/openapi.json", get(openapi::document))
+        .route("/metrics", get(health::metrics))
+        .route("/healthz", get(health::live))
+        .route("/livez", get(health::live))
+        .route("/-/healthy", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/ready", get(health::ready))
+        .route("/-/ready", get(health::ready))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(settings.body_bytes_max))
+        .layer(from_fn(move |request, next| guard(request, next, time_max)))
+        .with_state(shared)
+}
+
+async fn no_such_path(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is no path {}: /openapi.json lists those there are", uri.path()))
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    let detail = format!("{} does not take {}: see the Allow header", request.uri().path(), request.method());
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "urn:loghound:problem:wrong-method",
+        "this path does not take this method",
+        detail,
+    )
+}
+
+/// Runs a request in its own task: a panic in it becomes a 500, an endless one a 504, and a client that goes away
+/// ends it.
+async fn guard(request: Request, next: Next, time_max: Duration) -> Response {
+    let path = request.uri().path().to_owned();
+    let task = AbortOnDropHandle::new(tokio::spawn(next.run(request)));
+    let mut response = match tokio::time::timeout(time_max, task).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            tracing::error!(path, error = %panic, "request panicked");
+            Problem::internal().into_response()
+        }
+        Err(_) => Problem::deadline("the request did not arrive or was not answered in time").into_response(),
+    };
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

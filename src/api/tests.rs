@@ -1,0 +1,408 @@
+//! The router over a backend made of answers, without a socket; two tests at the end use one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use parking_lot::Mutex;
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::*;
+use crate::telemetry::Metrics;
+
+/// Answers everything with one record and remembers what it was asked.
+#[derive(Default)]
+struct Fake {
+    asked: Mutex<String>,
+    ready: AtomicBool,
+    /// What the next tail sends before it ends.
+    live: Mutex<Vec<TailEvent>>,
+    /// Senders of tails that stay open.
+    open: Mutex<Vec<mpsc::Sender<TailEvent>>>,
+}
+
+fn object(value: Json) -> serde_json::Map<String, Json> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+impl Fake {
+    fn note(&self, query: &str, asked: String) -> Result<(), QueryError> {
+        *self.asked.lock() = asked;
+        match query {
+            "level:" => Err(QueryError::Syntax {
+                offset: 6,
+                len: 0,
+                message: "a value is missing after the colon".into(),
+                hint: Some("write level:E, or level:* for any".into()),
+                rendered: "level:\n      ^".into(),
+            }),
+            "slow" => Err(QueryError::Deadline),
+            "broken" => Err(QueryError::Internal("disk on fire at /secret".into())),
+            "panic" => panic!("asked to"),
+            "sleep" => {
+                std::thread::sleep(Duration::from_millis(400));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Backend for Fake {
+    fn search(&self, r: SearchRequest) -> Result<SearchAnswer, QueryError> {
+        assert!(r.deadline > Instant::now());
+        self.note(&r.query, format!("{} {:?} {} {:?} {:?}", r.query, r.range, r.limit, r.sort, r.cursor))?;
+        if r.cursor.as_deref() == Some("old") {
+            return Err(QueryError::BadParameter { name: "cursor", message: "the cursor is of another query".into() });
+        }
+        let hits = vec![object(json!({"message": "m", "log": {"offset": 7}}))];
+        Ok(SearchAnswer { total: 3, hits, next_cursor: Some("c".into()), partial: false })
+    }
+
+    fn histogram(&self, r: HistogramRequest) -> Result<HistogramAnswer, QueryError> {
+        self.note(&r.query, format!("{:?}", r.interval))?;
+        Ok(HistogramAnswer {
+            interval: 60_000_000_000,
+            buckets: vec![(0, 2), (60_000_000_000, 1)],
+            total: 3,
+            partial: false,
+        })
+    }
+
+    fn facets(&self, r: FacetsRequest) -> Result<FacetsAnswer, QueryError> {
+        self.note(&r.query, format!("{:?} {}", r.fields, r.limit))?;
+        let values = vec![FacetValue { value: json!("E"), count: 2 }];
+        let facet = Facet { field: r.fields[0].clone(), values, other: 1, missing: 0 };
+        Ok(FacetsAnswer { facets: vec![facet], total: 3, partial: false })
+    }
+
+    fn fields(&self, _: Instant) -> Result<Vec<FieldInfo>, QueryError> {
+        Ok(vec![FieldInfo { name: "level".into(), kind: "keyword".into(), aliases: vec!["log.level".into()] }])
+    }
+
+    fn context(&self, r: ContextRequest) -> Result<ContextAnswer, QueryError> {
+        match r.id.as_str() {
+            "known" => Ok(ContextAnswer { record: object(json!({"message": "m"})), ..ContextAnswer::default() }),
+            id => Err(QueryError::NotFound(format!("no record has event.id {id:?}"))),
+        }
+    }
+
+    fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {
+        self.note(query, query.to_owned())?;
+        let (sender, receiver) = mpsc::channel(16);
+        for event in self.live.lock().drain(..) {
+            sender.try_send(event).unwrap();
+        }
+        if query == "open" {
+            self.open.lock().push(sender);
+        }
+        Ok(receiver)
+    }
+
+    fn ready(&self) -> Readiness {
+        let ok = self.ready.load(Ordering::Relaxed);
+        Readiness { checks: vec![Check { name: "journal", ok, detail: "writable or not".into() }] }
+    }
+}
+
+fn api_with(settings: Settings) -> (Arc<Fake>, Router, CancellationToken) {
+    let fake = Arc::new(Fake { ready: AtomicBool::new(true), ..Fake::default() });
+    let closing = CancellationToken::new();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    (Arc::clone(&fake), router(fake, metrics, settings, closing.clone()), closing)
+}
+
+fn api() -> (Arc<Fake>, Router) {
+    let (fake, router, _) = api_with(Settings::default());
+    (fake, router)
+}
+
+async fn send(api: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
+    let response = api.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, 1 << 24).await.unwrap();
+    (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn get(api: &Router, uri: &str) -> (StatusCode, HeaderMap, String) {
+    send(api, Request::get(uri).body(Body::empty()).unwrap()).await
+}
+
+async fn get_json(api: &Router, uri: &str) -> (u16, Json) {
+    let (status, _, body) = get(api, uri).await;
+    (status.as_u16(), serde_json::from_str(&body).unwrap_or_else(|_| panic!("{uri}: {body}")))
+}
+
+async fn post(api: &Router, uri: &str, kind: &str, body: &str) -> (u16, Json) {
+    let request = Request::post(uri).header("content-type", kind).body(Body::from(body.to_owned())).unwrap();
+    let (status, _, body) = send(api, request).await;
+    (status.as_u16(), serde_json::from_str(&body).unwrap())
+}
+
+#[tokio::test]
+async fn queries_are_answered_with_what_was_asked() {
+    let (fake, api) = api();
+    for (uri, asked, answer) in [
+        (
+            "/api/v1/search?q=level:E+AND+x&limit=5&sort=oldest&cursor=abc&from=0&to=1000",
+            r#"level:E AND x TimeRange { from: Some(0), to: Some(1000000000) } 5 Oldest Some("abc")"#,
+            json!({"total": 3, "hits": [{"message": "m", "log": {"offset": 7}}], "next_cursor": "c", "partial": false}),
+        ),
+        (
+            "/api/v1/search",
+            " TimeRange { from: None, to: None } 100 Newest None",
+            json!({"total": 3, "hits": [{"message": "m", "log": {"offset": 7}}], "next_cursor": "c", "partial": false}),
+        ),
+        (
+            "/api/v1/histogram?q=x&interval=1m",
+            "Some(60000000000)",
+            json!({"total": 3, "interval_ms": 60000, "partial": false, "buckets": [
+                {"time": "1970-01-01T00:00:00.000Z", "count": 2}, {"time": "1970-01-01T00:01:00.000Z", "count": 1}]}),
+        ),
+        (
+            "/api/v1/facets?fields=level,%20filename&fields=pod",
+            r#"["level", "filename", "pod"] 10"#,
+            json!({"total": 3, "partial": false, "facets": [
+                {"field": "level", "values": [{"value": "E", "count": 2}], "other": 1, "missing": 0}]}),
+        ),
+    ] {
+        let (status, mut body) = get_json(&api, uri).await;
+        assert_eq!(status, 200, "{uri}: {body}");
+        assert!(body.as_object_mut().unwrap().remove("took_ms").unwrap().is_u64());
+        assert_eq!(body, answer, "{uri}");
+        assert_eq!(*fake.asked.lock(), asked, "{uri}");
+    }
+    let (_, fields) = get_json(&api, "/api/v1/fields").await;
+    assert_eq!(fields, json!({"fields": [{"name": "level", "type": "keyword", "aliases": ["log.level"]}]}));
+    assert_eq!(get_json(&api, "/api/v1/context?id=known").await.1["record"], json!({"message": "m"}));
+}
+
+#[tokio::test]
+async fn a_post_asks_the_same_by_json_or_form() {
+    let (fake, api) = api();
+    for (kind, body) in [
+        ("application/json", r#"{"q": "a b", "limit": 5, "sort": null}"#),
+        ("application/json; charset=utf-8", r#" {"q": "a b", "limit": "5"}"#),
+        ("application/x-www-form-urlencoded", "q=a+b&limit=5"),
+        ("application/x-www-form-urlencoded", r#"{"q": "a b", "limit": 5}"#),
+    ] {
+        let (status, answer) = post(&api, "/api/v1/search", kind, body).await;
+        assert_eq!(status, 200, "{body}: {answer}");
+        assert!(fake.asked.lock().starts_with("a b ") && fake.asked.lock().contains(" 5 Newest"), "{body}");
+    }
+    for (kind, body, status) in [
+        ("application/json", "{", 400),
+        ("application/json", "[1]", 400),
+        ("application/json", r#"{"q": {"term": 1}}"#, 400),
+        ("text/xml", "<q/>", 415),
+    ] {
+        let (got, problem) = post(&api, "/api/v1/search", kind, body).await;
+        assert_eq!((got, &problem["status"]), (status, &json!(status)), "{body}: {problem}");
+    }
+    let large = format!(r#"{{"q": "{}"}}"#, "x".repeat(2 << 20));
+    assert_eq!(post(&api, "/api/v1/search", "application/json", &large).await.0, 413);
+}
+
+#[tokio::test]
+async fn refusals_name_the_parameter_and_what_it_accepts() {
+    let (_, api) = api();
+    for (uri, parameter, says) in [
+        ("/api/v1/search?limit=many", "limit", "whole number from 0 to 10000"),
+        ("/api/v1/search?limit=10001", "limit", "0 to 10000"),
+        ("/api/v1/search?sort=random", "sort", "newest or oldest"),
+        ("/api/v1/search?from=yesterday", "from", "is not a time"),
+        ("/api/v1/search?from=2026-03-02&to=2026-03-01T00:00:00Z", "to", "before from"),
+        ("/api/v1/search?limt=5", "limt", "did you mean \"limit\"?"),
+        ("/api/v1/search?q=a&q=b", "q", "given twice"),
+        ("/api/v1/search?cursor=old", "cursor", "another query"),
+        ("/api/v1/histogram?interval=often", "interval", "length of time"),
+        ("/api/v1/facets", "fields", "0 fields"),
+        ("/api/v1/context", "id", "missing"),
+    ] {
+        let (status, headers, body) = get(&api, uri).await;
+        let problem: Json = serde_json::from_str(&body).unwrap();
+        assert_eq!(status, 400, "{uri}");
+        assert_eq!(headers["content-type"], "application/problem+json");
+        assert_eq!(problem["parameter"], parameter, "{uri}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{uri}: {problem}");
+    }
+    let (_, problem) = get_json(&api, "/api/v1/search?sort=random").await;
+    assert_eq!(problem["accepted"], json!(["newest", "oldest"]));
+}
+
+#[tokio::test]
+async fn errors_are_problems() {
+    let (_, api) = api();
+    let (status, problem) = get_json(&api, "/api/v1/search?q=level:").await;
+    assert_eq!(status, 400);
+    assert_eq!(
+        problem,
+        json!({
+            "type": "urn:loghound:problem:query-syntax", "title": "the query cannot be read", "status": 400,
+            "detail": "a value is missing after the colon", "parameter": "q", "offset": 6, "length": 0,
+            "hint": "write level:E, or level:* for any", "rendered": "level:\n      ^",
+        })
+    );
+    for (uri, status, says) in [
+        ("/api/v1/search?q=slow", 504, "longer"),
+        ("/api/v1/search?q=broken", 500, "its log says more"),
+        ("/api/v1/search?q=panic", 500, "its log says more"),
+        ("/api/v1/tail?q=panic", 500, "its log says more"),
+        ("/api/v1/tail?q=level:", 400, "a value is missing"),
+        ("/api/v1/context?id=x", 404, "no record has event.id"),
+        ("/nothing", 404, "/openapi.json"),
+        ("/api/v1/nothing", 404, "/api/v1/nothing"),
+    ] {
+        let (got, problem) = get_json(&api, uri).await;
+        assert_eq!(got, status, "{uri}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{uri}: {problem}");
+        assert!(!problem.to_string().contains("secret"));
+    }
+    let delete = Request::delete("/api/v1/search").body(Body::empty()).unwrap();
+    let (status, headers, body) = send(&api, delete).await;
+    assert_eq!(status, 405);
+    assert!(headers["allow"].to_str().unwrap().contains("POST"), "{headers:?}");
+    assert!(body.contains("urn:loghound:problem:wrong-method"));
+}
+
+#[tokio::test]
+async fn more_queries_than_may_run_are_told_to_come_back() {
+    let (_, api, _) =
+        api_with(Settings { queries_max: 1, queue_time_max: Duration::from_millis(20), ..Settings::default() });
+    let busy = tokio::spawn({
+        let api = api.clone();
+        async move { get(&api, "/api/v1/search?q=sleep").await.0 }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (status, headers, _) = get(&api, "/api/v1/search").await;
+    assert_eq!((status.as_u16(), &headers["retry-after"]), (503, &"1".parse().unwrap()));
+    assert_eq!(busy.await.unwrap(), 200);
+    assert_eq!(get(&api, "/api/v1/search").await.0, 200);
+    let (_, _, metrics) = get(&api, "/metrics").await;
+    assert!(metrics.contains(r#"loghound_query_requests_total{result="overloaded",route="search"} 1"#), "{metrics}");
+    assert!(metrics.contains(r#"loghound_query_requests_total{result="ok",route="search"} 2"#));
+    assert!(metrics.contains("loghound_query_running 0"));
+}
+
+#[tokio::test]
+async fn probes_tell_life_from_readiness() {
+    let (fake, api, closing) = api_with(Settings::default());
+    for path in ["/livez", "/healthz", "/-/healthy", "/readyz", "/ready", "/-/ready"] {
+        assert_eq!(get(&api, path).await.0, 200, "{path}");
+    }
+    fake.ready.store(false, Ordering::Relaxed);
+    let (status, _, body) = get(&api, "/readyz").await;
+    assert_eq!((status.as_u16(), body.as_str()), (503, "not ready: journal: writable or not\n"));
+    let (status, body) = get_json(&api, "/readyz?verbose").await;
+    assert_eq!((status, &body["checks"][1]["name"]), (503, &json!("journal")));
+    assert_eq!(get(&api, "/livez").await.0, 200);
+    fake.ready.store(true, Ordering::Relaxed);
+    closing.cancel();
+    assert_eq!(get(&api, "/readyz").await.0, 503);
+    assert_eq!(get(&api, "/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_tail_sends_records_and_says_what_it_skipped() {
+    let (fake, api) = api();
+    *fake.live.lock() = vec![
+        TailEvent { skipped: 0, record: object(json!({"message": "a\nb"})) },
+        TailEvent { skipped: 4, record: object(json!({"message": "c"})) },
+        TailEvent { skipped: 1, record: object(json!({})) },
+    ];
+    let (status, headers, body) = get(&api, "/api/v1/tail?q=x").await;
+    assert_eq!((status.as_u16(), &headers["content-type"]), (200, &"text/event-stream".parse().unwrap()));
+    assert_eq!(
+        body,
+        "data: {\"message\":\"a\\nb\"}\n\nevent: skipped\ndata: 4\n\ndata: {\"message\":\"c\"}\n\nevent: skipped\ndata: 1\n\n"
+    );
+    let (_, _, metrics) = get(&api, "/metrics").await;
+    assert!(metrics.contains("loghound_query_tail_skipped_total 5") && metrics.contains("loghound_query_tails 0"));
+}
+
+#[tokio::test]
+async fn every_described_path_is_there() {
+    let (_, api) = api();
+    let (_, document) = get_json(&api, "/openapi.json").await;
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 9, "{paths:?}");
+    for (path, methods) in paths {
+        assert_ne!(get(&api, path).await.0, 404, "{path}");
+        if methods.get("post").is_some() {
+            assert_ne!(post(&api, path, "application/json", "{}").await.0, 405, "{path}");
+        }
+    }
+    let body = &paths["/api/v1/search"]["post"]["requestBody"]["content"]["application/json"]["schema"];
+    assert!(body["properties"]["q"].is_object(), "{body}");
+    assert!(document["components"]["schemas"]["SearchBody"].is_object());
+    assert!(document["components"]["schemas"]["Problem"].is_object());
+}
+
+#[tokio::test]
+async fn the_front_page_speaks_to_people_and_to_curl() {
+    let (_, api) = api();
+    let (_, _, text) = get(&api, "/").await;
+    assert!(text.starts_with("loghound 0.") && text.contains("/api/v1/search"));
+    let browser = Request::get("/").header("accept", "text/html,*/*").body(Body::empty()).unwrap();
+    let (_, headers, html) = send(&api, browser).await;
+    assert!(html.starts_with("<!doctype html>"));
+    assert_eq!(
+        (&headers["cache-control"], &headers["x-content-type-options"]),
+        (&"no-store".parse().unwrap(), &"nosniff".parse().unwrap())
+    );
+}
+
+async fn listening(
+    settings: Settings,
+) -> (std::net::SocketAddr, Arc<Fake>, CancellationToken, tokio::task::JoinHandle<()>) {
+    let (fake, router, closing) = api_with(settings.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let token = closing.clone();
+    let server = tokio::spawn(async move { serve(listener, router, &settings, token).await.unwrap() });
+    (addr, fake, closing, server)
+}
+
+#[tokio::test]
+async fn a_query_typed_into_curl_as_it_is_works_over_a_socket() {
+    let (addr, fake, closing, server) = listening(Settings::default()).await;
+    let mut socket = tokio::net::TcpStream::connect(addr).await.unwrap();
+    for query in ["response_code:>=500", "msg:\"a<b\""] {
+        socket.write_all(format!("GET /api/v1/search?q={query} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = vec![0u8; 4096];
+        let length = socket.read(&mut answer).await.unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..length]));
+        assert!(fake.asked.lock().starts_with(query), "{}", fake.asked.lock());
+    }
+    drop(socket);
+    closing.cancel();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    let (addr, _, _, _) = listening(Settings { idle_time_max: Duration::from_millis(50), ..Settings::default() }).await;
+    let mut socket = tokio::net::TcpStream::connect(addr).await.unwrap();
+    assert_eq!(socket.read(&mut [0u8; 16]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn stopping_ends_open_tails() {
+    let (addr, fake, closing, server) = listening(Settings::default()).await;
+    let mut socket = tokio::net::TcpStream::connect(addr).await.unwrap();
+    socket.write_all(b"GET /api/v1/tail?q=open HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = vec![0u8; 4096];
+    let length = socket.read(&mut answer).await.unwrap();
+    assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+    assert_eq!(fake.open.lock().len(), 1);
+    closing.cancel();
+    server.await.unwrap();
+    assert!(fake.open.lock()[0].is_closed());
+}

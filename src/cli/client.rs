@@ -1,0 +1,154 @@
+//! The CLI's side of the HTTP API: one server, its answers, and its problems put in words for a terminal.
+
+use anyhow::{Context, anyhow};
+use reqwest::Url;
+use reqwest::header::ACCEPT;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Usage;
+
+/// Which server to ask.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Server {
+    /// The server to ask.
+    #[arg(long, value_name = "URL", env = "LOGHOUND_SERVER", default_value = "http://127.0.0.1:8044")]
+    pub server: String,
+}
+
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+}
+
+/// The members of a problem (RFC 9457) that a terminal shows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    detail: String,
+    hint: Option<String>,
+    rendered: Option<String>,
+}
+
+impl Client {
+    pub fn new(server: &Server) -> anyhow::Result<Self> {
+        let text =
+            if server.server.contains("://") { server.server.clone() } else { format!("http://{}", server.server) };
+        let base = Url::parse(&text)
+            .ok()
+            .filter(Url::has_host)
+            .ok_or_else(|| Usage(format!("--server {:?} is not a URL: write http://HOST:PORT", server.server)))?;
+        let builder = reqwest::Client::builder().user_agent(concat!("loghound/", env!("CARGO_PKG_VERSION")));
+        // A proxy from the environment cannot reach this machine's own loopback.
+        let builder = if is_loopback(&base) { builder.no_proxy() } else { builder };
+        Ok(Self { http: builder.build().context("cannot set up the HTTP client")?, base })
+    }
+
+    /// Asks `path` with `parameters`, empty ones left out, and gives the successful response, its body unread.
+    pub async fn ask(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+        accept: &str,
+    ) -> anyhow::Result<reqwest::Response> {
+        let mut url = self.base.join(path).with_context(|| format!("{} has no path {path}", self.base))?;
+        url.query_pairs_mut().extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
+        let sent = self.http.get(url).header(ACCEPT, accept).send().await;
+        let response = sent.map_err(|err| self.unreachable(err))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(refusal(response).await)
+    }
+
+    pub async fn json<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> anyhow::Result<T> {
+        let response = self.ask(path, parameters, "application/json").await?;
+        response.json().await.with_context(|| format!("{} did not answer as a loghound does", self.base))
+    }
+
+    fn unreachable(&self, err: reqwest::Error) -> anyhow::Error {
+        let server = self.base.as_str().trim_end_matches('/');
+        if err.is_connect() {
+            let text = format!(
+                "nothing answers at {server}: start it with `loghound serve`, or name another with --server URL"
+            );
+            // The error's own chain says "connect" four times over; its end says why.
+            let mut cause: &dyn std::error::Error = &err;
+            while let Some(deeper) = cause.source() {
+                cause = deeper;
+            }
+            return anyhow!("{text} ({cause})");
+        }
+        anyhow::Error::new(err).context(format!("{server} did not answer"))
+    }
+}
+
+/// What a response that is no success says.
+async fn refusal(response: reqwest::Response) -> anyhow::Error {
+    let status = response.status();
+    let body = response.bytes().await.unwrap_or_default();
+    let Ok(problem) = serde_json::from_slice::<Problem>(&body) else {
+        return anyhow!("the server answered {status}: is it a loghound?");
+    };
+    let text = problem_text(problem);
+    if status.is_client_error() { Usage(text).into() } else { anyhow!("{text} ({status})") }
+}
+
+fn problem_text(problem: Problem) -> String {
+    match problem.rendered {
+        // The picture may hold the message and the hint already.
+        Some(picture) => {
+            let mut text = picture.clone();
+            if !picture.contains(&problem.detail) {
+                text = format!("{}\n{text}", problem.detail);
+            }
+            if let Some(hint) = problem.hint.filter(|hint| !picture.contains(hint.as_str())) {
+                text = format!("{text}\nhint: {hint}");
+            }
+            text
+        }
+        None => match problem.hint {
+            Some(hint) => format!("loghound: {}\nhint: {hint}", problem.detail),
+            None => format!("loghound: {}", problem.detail),
+        },
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_recognised() {
+        for (url, loopback) in [
+            ("http://127.0.0.1:8044", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:8044", true),
+            ("http://localhost:8044/", true),
+            ("http://10.0.0.1:8044", false),
+            ("http://localhost.example.org", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_problem_shows_each_thing_once() {
+        let problem = |detail: &str, hint: Option<&str>, rendered: Option<&str>| {
+            problem_text(Problem {
+                detail: detail.into(),
+                hint: hint.map(Into::into),
+                rendered: rendered.map(Into::into),
+            })
+        };
+        assert_eq!(problem("no", None, None), "loghound: no");
+        assert_eq!(problem("no", Some("yes"), None), "loghound: no\nhint: yes");
+        assert_eq!(problem("no", Some("yes"), Some("a\n^")), "no\na\n^\nhint: yes");
+        assert_eq!(problem("no", Some("yes"), Some("1: no\na\n^\nhint: yes")), "1: no\na\n^\nhint: yes");
+    }
+}

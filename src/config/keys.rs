@@ -1,0 +1,110 @@
+//! Every key, in one table: its name, what it means, and where its value goes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::values::{bytes, duration};
+use super::{ClientAuth, Config};
+
+pub struct Key {
+    /// Dotted; the environment's name is `LOGHOUND_` and this in capitals, dots as underscores.
+    pub name: &'static str,
+    pub help: &'static str,
+    pub set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+fn key(name: &'static str, help: &'static str, set: fn(&mut Config, &str) -> Result<(), String>) -> Key {
+    Key { name, help, set }
+}
+
+pub fn keys() -> Vec<Key> {
+    vec![
+        key("data_dir", "where everything is kept", |c, v| put(&mut c.data_dir, path(v))),
+        key("insecure", "listen beyond loopback without authentication", |c, v| put(&mut c.insecure, boolean(v))),
+        key("beats.listen", "where Filebeat's output.logstash connects", |c, v| put(&mut c.beats.listen, address(v))),
+        key("beats.connections_max", "connections at once", |c, v| put(&mut c.beats.connections_max, count(v))),
+        key("beats.memory_bytes_max", "memory that windows under way may take", |c, v| {
+            put(&mut c.beats.memory_bytes_max, bytes(v))
+        }),
+        key("beats.idle_timeout", "a silent connection is closed after this", |c, v| {
+            put(&mut c.beats.idle_timeout, duration(v))
+        }),
+        key("beats.tls.certificate", "PEM file of the certificate chain; turns TLS on", |c, v| {
+            put(&mut c.beats.tls.certificate, path(v).map(Some))
+        }),
+        key("beats.tls.key", "PEM file of its key", |c, v| put(&mut c.beats.tls.key, path(v).map(Some))),
+        key("beats.tls.client_ca", "PEM file of the authorities that clients' certificates come from", |c, v| {
+            put(&mut c.beats.tls.client_ca, path(v).map(Some))
+        }),
+        key("beats.tls.client_auth", "none, optional or required (the default with client_ca)", |c, v| {
+            put(&mut c.beats.tls.client_auth, client_auth(v).map(Some))
+        }),
+        key("http.listen", "where the API listens", |c, v| put(&mut c.http.listen, address(v))),
+        key("http.queries_max", "queries that run at once", |c, v| put(&mut c.http.queries_max, count(v))),
+        key("http.query_timeout", "how long one may run", |c, v| put(&mut c.http.query_timeout, duration(v))),
+        key("journal.bytes_max", "disk the journal may take before senders wait", |c, v| {
+            put(&mut c.journal.bytes_max, bytes(v))
+        }),
+        key("journal.segment_bytes", "size of one journal file", |c, v| put(&mut c.journal.segment_bytes, bytes(v))),
+        key("journal.disk_reserve_bytes", "disk left free: below it senders wait", |c, v| {
+            put(&mut c.journal.disk_reserve_bytes, bytes(v))
+        }),
+        key("store.workers", "threads that parse and index; 0 is one for each core", |c, v| {
+            put(&mut c.store.workers, number(v))
+        }),
+        key("store.commit_interval", "how often lines become searchable", |c, v| {
+            put(&mut c.store.commit_interval, duration(v))
+        }),
+        key("log.level", "error, warn, info, debug, trace, or a filter", |c, v| {
+            put(&mut c.log.level, Ok(v.to_owned()))
+        }),
+        key("log.format", "text or json", |c, v| put(&mut c.log.format, log_format(v))),
+        key("stop_timeout", "how long stopping may take", |c, v| put(&mut c.stop_timeout, duration(v))),
+    ]
+}
+
+fn put<T>(slot: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *slot = value?;
+    Ok(())
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("a path is missing".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.replace("localhost:", "127.0.0.1:");
+    text.parse().map_err(|_| format!("{text:?} is not an address: write IP:PORT, such as 127.0.0.1:5044 or [::]:5044"))
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a whole number"))
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match number(text)? {
+        0 => Err("0 would let nothing in: write at least 1".to_owned()),
+        n => Ok(n),
+    }
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
+}
+
+fn client_auth(text: &str) -> Result<ClientAuth, String> {
+    match text {
+        "none" => Ok(ClientAuth::None),
+        "optional" => Ok(ClientAuth::Optional),
+        "required" => Ok(ClientAuth::Required),
+        _ => Err(format!("{text:?} is none of none, optional, required")),
+    }
+}
+
+fn log_format(text: &str) -> Result<crate::telemetry::LogFormat, String> {
+    match text {
+        "text" => Ok(crate::telemetry::LogFormat::Text),
+        "json" => Ok(crate::telemetry::LogFormat::Json),
+        _ => Err(format!("{text:?} is neither text nor json")),
+    }
+}

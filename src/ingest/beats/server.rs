@@ -1,0 +1,167 @@
+//! Accepts connections, up to a number, and looks at their first byte.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use super::budget::Budget;
+use super::connection;
+use super::counters::{AckHook, CloseReason, Counters};
+use super::tls::Acceptor;
+use crate::ingest::Sink;
+use crate::ingest::frame::Limits;
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub limits: Limits,
+    /// Connections at the same time; further ones are refused, so that those there are served well.
+    pub connections_max: usize,
+    /// Memory for windows being received: bytes. New windows wait beyond it; twice as much is never passed.
+    pub memory_budget: usize,
+    pub keepalive_interval: Duration,
+    /// Between windows.
+    pub idle_timeout: Duration,
+    /// Inside a window.
+    pub stall_timeout: Duration,
+    pub write_timeout: Duration,
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            connections_max: 4096,
+            memory_budget: 128 << 20,
+            keepalive_interval: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(300),
+            stall_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What all connections share.
+pub struct Shared<S> {
+    pub settings: Settings,
+    pub sink: Arc<S>,
+    pub budget: Arc<Budget>,
+    pub counters: Arc<Counters>,
+    /// The wall clock, Unix nanoseconds: only stamped onto batches.
+    pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
+    pub on_ack: AckHook,
+}
+
+pub struct Server<S> {
+    shared: Arc<Shared<S>>,
+    tls: Option<Arc<Acceptor>>,
+}
+
+impl<S: Sink> Server<S> {
+    pub fn new(
+        settings: Settings,
+        sink: Arc<S>,
+        tls: Option<Arc<Acceptor>>,
+        now: Arc<dyn Fn() -> i64 + Send + Sync>,
+        on_ack: AckHook,
+    ) -> Self {
+        let budget = Budget::new(settings.memory_budget);
+        let counters = Arc::default();
+        Self { shared: Arc::new(Shared { settings, sink, budget, counters, now, on_ack }), tls }
+    }
+
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
+    }
+
+    pub fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.shared.budget)
+    }
+
+    /// Serves until `stop`, then finishes and acknowledges the windows that were received whole.
+    pub async fn run(&self, listener: TcpListener, stop: CancellationToken) {
+        let connections = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            let (socket, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file handles, mostly: a pause lets others close, the peer waits in the backlog.
+                    warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let counters = &self.shared.counters;
+            counters.opened.fetch_add(1, Relaxed);
+            if connections.len() >= self.shared.settings.connections_max {
+                warn!(%peer, max = self.shared.settings.connections_max, "too many connections; refusing this one");
+                counters.close(CloseReason::Refused);
+                continue;
+            }
+            let _ = socket.set_nodelay(true);
+            let (shared, tls, stop) = (Arc::clone(&self.shared), self.tls.clone(), stop.clone());
+            connections.spawn(async move {
+                shared.counters.open.fetch_add(1, Relaxed);
+                let reason = serve(socket, peer, &shared, tls.as_deref(), &stop).await;
+                shared.counters.open.fetch_sub(1, Relaxed);
+                shared.counters.close(reason);
+                debug!(%peer, reason = reason.name(), "connection closed");
+            });
+        }
+        drop(listener);
+        connections.close();
+        info!(connections = connections.len(), "finishing the windows in hand");
+        connections.wait().await;
+    }
+}
+
+async fn serve<S: Sink>(
+    socket: TcpStream,
+    peer: SocketAddr,
+    shared: &Shared<S>,
+    tls: Option<&Acceptor>,
+    stop: &CancellationToken,
+) -> CloseReason {
+    let name = peer.ip().to_string();
+    let Some(tls) = tls else { return connection::serve(socket, &name, shared, stop).await };
+    let mut first = [0u8; 1];
+    let mut first = ReadBuf::new(&mut first);
+    let looked =
+        timeout(shared.settings.handshake_timeout, std::future::poll_fn(|cx| socket.poll_peek(cx, &mut first)));
+    match looked.await {
+        Ok(Ok(0)) => return CloseReason::Peer,
+        Ok(Ok(_)) if matches!(first.filled().first(), Some(b'1' | b'2')) => {
+            warn!(%peer, "a plain-text client on a TLS port: configure ssl in the sender's output; closing");
+            let mut socket = socket;
+            let _ = socket.shutdown().await;
+            return CloseReason::PlainOnTls;
+        }
+        Ok(Ok(_)) => {}
+        Ok(Err(_)) => return CloseReason::Peer,
+        Err(_) => return CloseReason::Handshake,
+    }
+    match timeout(shared.settings.handshake_timeout, tls.accept(socket)).await {
+        Ok(Ok(socket)) => connection::serve(socket, &name, shared, stop).await,
+        Ok(Err(error)) => {
+            warn!(%peer, %error, "TLS handshake failed");
+            CloseReason::Handshake
+        }
+        Err(_) => {
+            warn!(%peer, after_s = shared.settings.handshake_timeout.as_secs(), "TLS handshake took too long");
+            CloseReason::Handshake
+        }
+    }
+}

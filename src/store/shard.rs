@@ -1,0 +1,333 @@
+//! One UTC day: a tantivy index, its stream table, and what readers see of both.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tantivy::directory::MmapDirectory;
+use tantivy::indexer::IndexWriterOptions;
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentMeta, TantivyDocument, TantivyError};
+
+use super::Options;
+use super::error::Error;
+use super::merge::Tiered;
+use super::schema::{self, Fields};
+use super::streams::{Damage, Snapshot, StreamEntry, StreamTable, normal_path};
+use crate::record::{Stream, time};
+
+/// What a commit says of itself, in tantivy's `meta.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Payload {
+    /// Every record of this day up to this journal position is in the shard.
+    position: u64,
+    /// Streams that the shard knew.
+    streams: usize,
+}
+
+/// A day being written or served.
+pub struct Shard {
+    pub day: i32,
+    pub fields: Fields,
+    pub index: Index,
+    dir: PathBuf,
+    streams: Mutex<StreamTable>,
+    committed: AtomicU64,
+    commits: AtomicU64,
+    merge: Tiered,
+    reader: IndexReader,
+    view: ArcSwap<ShardView>,
+    write: Mutex<Write>,
+}
+
+#[derive(Default)]
+struct Write {
+    /// Open only while the shard is written: it has two threads and a lock file.
+    writer: Option<IndexWriter<TantivyDocument>>,
+    /// Finished segments that no commit has taken yet.
+    pending: Vec<SegmentMeta>,
+    /// `commits` at the last look of [`Shard::idle`], and when that changed last: Unix nanoseconds.
+    seen: (u64, i64),
+}
+
+impl Shard {
+    /// Makes an empty shard; it appears under its name only when it is whole.
+    pub fn create(root: &Path, day: i32, fields: Fields, options: &Options) -> Result<Self, Error> {
+        let name = time::format_day(day);
+        let dir = root.join(&name);
+        let unfinished = root.join(format!(".new-{name}"));
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).map_err(Error::io(&unfinished))?;
+        }
+        fs::create_dir_all(&unfinished).map_err(Error::io(&unfinished))?;
+        StreamTable::create(&unfinished).map_err(Error::io(&unfinished))?;
+        let (schema, _) = schema::schema();
+        MmapDirectory::open(&unfinished)
+            .map_err(TantivyError::from)
+            .and_then(|directory| {
+                Index::builder().schema(schema).settings(schema::settings()).open_or_create(directory)
+            })
+            .map_err(|source| Error::Read { day: name, source })?;
+        fs::rename(&unfinished, &dir).map_err(Error::io(&dir))?;
+        sync_dir(root)?;
+        Self::open(root, day, fields, options).map(|(shard, _)| shard)
+    }
+
+    /// Opens a shard, removes what a crash left behind, and tells of damage it can live with.
+    pub fn open(root: &Path, day: i32, fields: Fields, options: &Options) -> Result<(Self, Option<Damage>), Error> {
+        let name = time::format_day(day);
+        let dir = root.join(&name);
+        let read = |source| Error::Read { day: name.clone(), source };
+        let mut index = Index::open_in_dir(&dir).map_err(read)?;
+        index.set_tokenizers(schema::tokenizers());
+        let metas = index.load_metas().map_err(read)?;
+        if index.schema() != schema::schema().0 {
+            let what = "its fields are not those of this version";
+            return Err(read(TantivyError::SchemaError(what.into())));
+        }
+        let payload: Payload = match metas.payload.as_deref() {
+            None => Payload::default(),
+            Some(json) => serde_json::from_str(json).map_err(|e| read(TantivyError::InternalError(e.to_string())))?,
+        };
+        remove_orphans(&dir, &metas.list_segment_files())?;
+        let (streams, damage) = StreamTable::open(&dir, payload.streams, options.paths_max).map_err(Error::io(&dir))?;
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(read)?;
+        let view = ShardView {
+            day,
+            fields,
+            dir: dir.clone(),
+            searcher: reader.searcher(),
+            position: payload.position,
+            table: streams.snapshot(),
+        };
+        let merge = Tiered { docs_max: options.segment_docs_max, rewritten: Arc::default() };
+        let shard = Self {
+            day,
+            fields,
+            index,
+            dir,
+            streams: Mutex::new(streams),
+            committed: AtomicU64::new(payload.position),
+            commits: AtomicU64::new(0),
+            merge,
+            reader,
+            view: ArcSwap::from_pointee(view),
+            write: Mutex::default(),
+        };
+        Ok((shard, damage))
+    }
+
+    pub fn name(&self) -> String {
+        time::format_day(self.day)
+    }
+
+    /// Every record of this day up to this position is in the shard.
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    pub fn view(&self) -> Arc<ShardView> {
+        self.view.load_full()
+    }
+
+    pub fn number(&self, stream: &Stream) -> u32 {
+        self.streams.lock().number(stream)
+    }
+
+    pub fn admit_path(&self, path: &str) -> bool {
+        self.streams.lock().admit_path(path)
+    }
+
+    /// Docs rewritten by merges since this shard was opened.
+    pub fn rewritten(&self) -> u64 {
+        self.merge.rewritten.load(Ordering::Relaxed)
+    }
+
+    /// Hands over finished segments for the next commit.
+    pub fn offer(&self, segments: Vec<SegmentMeta>) {
+        self.write.lock().pending.extend(segments);
+    }
+
+    /// Forgets the segments offered and not committed: their files go with the next garbage collection.
+    pub fn forget_pending(&self) {
+        self.write.lock().pending.clear();
+    }
+
+    /// Commits what was offered, if anything; returns (segments, docs). After an error the segments stay offered.
+    pub fn commit(&self, position: u64) -> Result<(usize, u64), Error> {
+        let mut write = self.write.lock();
+        if write.pending.is_empty() {
+            return Ok((0, 0));
+        }
+        let streams = {
+            let mut streams = self.streams.lock();
+            streams.save().map_err(Error::io(streams.path()))?;
+            streams.len()
+        };
+        let counts = (write.pending.len(), write.pending.iter().map(|s| u64::from(s.num_docs())).sum());
+        if let Err(source) = self.commit_segments(&mut write, &Payload { position, streams }) {
+            // The writer may hold some of the segments: the next one starts from the disk and takes all of them.
+            write.writer = None;
+            if !self.is_on_disk(&write.pending) {
+                return Err(Error::Commit { day: self.name(), source });
+            }
+        }
+        write.pending.clear();
+        self.committed.store(position, Ordering::Release);
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.refresh()?;
+        Ok(counts)
+    }
+
+    fn commit_segments(&self, write: &mut Write, payload: &Payload) -> tantivy::Result<()> {
+        let payload = serde_json::to_string(payload).map_err(|e| TantivyError::InternalError(e.to_string()))?;
+        let mut writer = match write.writer.take() {
+            Some(writer) => writer,
+            None => self.open_writer()?,
+        };
+        for segment in &write.pending {
+            writer.add_segment(segment.clone())?;
+        }
+        let mut commit = writer.prepare_commit()?;
+        commit.set_payload(&payload);
+        commit.commit()?;
+        write.writer = Some(writer);
+        Ok(())
+    }
+
+    fn open_writer(&self) -> tantivy::Result<IndexWriter<TantivyDocument>> {
+        let options = IndexWriterOptions::builder().num_worker_threads(1).num_merge_threads(1).build();
+        let writer = self.index.writer_with_options(options)?;
+        writer.set_merge_policy(Box::new(self.merge.clone()));
+        Ok(writer)
+    }
+
+    /// Whether a commit that reported an error reached the disk all the same.
+    fn is_on_disk(&self, segments: &[SegmentMeta]) -> bool {
+        let Ok(metas) = self.index.load_metas() else { return false };
+        let committed: HashSet<_> = metas.segments.iter().map(SegmentMeta::id).collect();
+        segments.iter().all(|segment| committed.contains(&segment.id()))
+    }
+
+    /// Shows readers the last commit and the merges since.
+    fn refresh(&self) -> Result<(), Error> {
+        self.reader.reload().map_err(|source| Error::Read { day: self.name(), source })?;
+        let old = self.view.load();
+        let table = {
+            let streams = self.streams.lock();
+            if streams.changes == old.table.changes { old.table.clone() } else { streams.snapshot() }
+        };
+        self.view.store(Arc::new(ShardView {
+            day: self.day,
+            fields: self.fields,
+            dir: self.dir.clone(),
+            searcher: self.reader.searcher(),
+            position: self.committed(),
+            table,
+        }));
+        Ok(())
+    }
+
+    /// Closes the writer if no commit came for `after_nanos`; waits for its merges. `now` is in Unix nanoseconds.
+    pub fn idle(&self, now: i64, after_nanos: i64) -> Result<(), Error> {
+        let mut write = self.write.lock();
+        let commits = self.commits.load(Ordering::Relaxed);
+        if write.writer.is_none() || !write.pending.is_empty() {
+            return Ok(());
+        }
+        if write.seen.0 != commits {
+            write.seen = (commits, now);
+        }
+        if now.saturating_sub(write.seen.1) < after_nanos {
+            return Ok(());
+        }
+        self.close(&mut write)
+    }
+
+    /// Waits for merges and closes the writer.
+    pub fn finish_merges(&self) -> Result<(), Error> {
+        self.close(&mut self.write.lock())
+    }
+
+    fn close(&self, write: &mut Write) -> Result<(), Error> {
+        if let Some(writer) = write.writer.take() {
+            writer.wait_merging_threads().map_err(|source| Error::Commit { day: self.name(), source })?;
+            self.refresh()?;
+        }
+        Ok(())
+    }
+}
+
+/// What a query needs of a shard: the last commit, unchanging.
+pub struct ShardView {
+    /// UTC day number.
+    pub day: i32,
+    pub fields: Fields,
+    dir: PathBuf,
+    searcher: Searcher,
+    position: u64,
+    table: Snapshot,
+}
+
+impl ShardView {
+    pub fn searcher(&self) -> &Searcher {
+        &self.searcher
+    }
+
+    /// The streams by number.
+    pub fn streams(&self) -> &[Arc<StreamEntry>] {
+        &self.table.streams
+    }
+
+    /// The journal position of the last commit.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    pub fn docs(&self) -> u64 {
+        self.searcher.num_docs()
+    }
+
+    /// Bytes on disk, files of running merges included; looks at the directory.
+    pub fn bytes(&self) -> u64 {
+        let Ok(files) = fs::read_dir(&self.dir) else { return 0 };
+        files.flatten().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+    }
+
+    /// Field names that `kw`, `ident` and `num` know here, segments joined by `\u{1}`.
+    pub fn paths(&self) -> &HashSet<Box<str>> {
+        &self.table.paths
+    }
+
+    /// Whether records may have this field (dots or `\u{1}` between segments) without it being in `kw`,
+    /// `ident` or `num`: the shard had too many names by then. Its words are in `text`; a filter on it has to verify.
+    pub fn is_unindexed(&self, path: &str) -> bool {
+        self.table.full && !self.table.paths.contains(&*normal_path(path))
+    }
+}
+
+/// Segment files that no commit names: a crash came between a cut and its commit.
+fn remove_orphans(dir: &Path, living: &HashSet<PathBuf>) -> Result<(), Error> {
+    for file in fs::read_dir(dir).map_err(Error::io(dir))? {
+        let file = file.map_err(Error::io(dir))?;
+        let name = PathBuf::from(file.file_name());
+        if is_segment_file(&name) && !living.contains(&name) {
+            fs::remove_file(file.path()).map_err(Error::io(file.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// tantivy names them `<uuid without dashes>.<component>`.
+fn is_segment_file(name: &Path) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    name.split_once('.').is_some_and(|(id, _)| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+pub(super) fn sync_dir(dir: &Path) -> Result<(), Error> {
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io(dir))
+}

@@ -1,0 +1,440 @@
+//! A shard's own table, `streams.log`: which stream has which number, and which field names the shard indexes.
+//!
+//! Append-only. Layout, little-endian: 8 bytes magic `LHSTREAM`, u32 version (1), u32 zero; then records of
+//! u32 length (of kind and payload), u32 CRC-32 (of the same bytes), u8 kind, payload (JSON):
+//!
+//! | kind | payload |
+//! |---|---|
+//! | 1 stream | `{"n": number, "key": hex, "sender": …, "seed": …, "fields": {…}}`; numbers are dense from 0 |
+//! | 2 field name | `{"path": …}`: this name is indexed |
+//! | 3 full | `{}`: some name was refused since |
+//!
+//! What a commit refers to is synced before it. So a torn tail belongs to no commit and is dropped; if the last commit
+//! knew more streams than the file still has, those numbers keep an empty entry, so that none is given out twice.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::record::{PATH_SEPARATOR, Stream, StreamKey};
+
+pub const FILE: &str = "streams.log";
+const MAGIC: &[u8; 8] = b"LHSTREAM";
+const VERSION: u32 = 1;
+const HEADER_BYTES: usize = 16;
+const FRAME_BYTES: usize = 8;
+
+const KIND_STREAM: u8 = 1;
+const KIND_PATH: u8 = 2;
+const KIND_FULL: u8 = 3;
+
+/// A longer field name is not indexed: it would be longer than what it names.
+pub const PATH_BYTES_MAX: usize = 512;
+
+/// What a shard keeps of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamEntry {
+    pub key: StreamKey,
+    /// The fields, nested, as Filebeat sends them. Empty where damage took them.
+    pub fields: Map<String, Json>,
+    pub sender: String,
+    pub identity_seed: u64,
+}
+
+#[derive(Serialize)]
+struct StreamOut<'a> {
+    n: u32,
+    key: String,
+    sender: &'a str,
+    seed: u64,
+    fields: &'a Map<String, Json>,
+}
+
+#[derive(Deserialize)]
+struct StreamIn {
+    n: u32,
+    key: String,
+    sender: String,
+    seed: u64,
+    fields: Map<String, Json>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PathRecord {
+    path: String,
+}
+
+/// Something in the file could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    pub offset: u64,
+    pub what: &'static str,
+}
+
+/// The table in memory and the file behind it.
+#[derive(Debug)]
+pub struct StreamTable {
+    path: PathBuf,
+    file: File,
+    /// Bytes of the file that are whole and synced.
+    saved_bytes: u64,
+    /// Records not yet written.
+    unsaved: Vec<u8>,
+    entries: Vec<Arc<StreamEntry>>,
+    numbers: HashMap<StreamKey, u32>,
+    paths: HashSet<Box<str>>,
+    paths_max: usize,
+    full: bool,
+    /// Counts changes, so that a snapshot is made only of something new.
+    pub changes: u64,
+}
+
+/// What a reader sees of the table: unchanging.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    pub streams: Arc<[Arc<StreamEntry>]>,
+    pub paths: Arc<HashSet<Box<str>>>,
+    pub full: bool,
+    pub changes: u64,
+}
+
+impl StreamTable {
+    /// Writes an empty table.
+    pub fn create(dir: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).create_new(true).open(dir.join(FILE))?;
+        let mut header = [0u8; HEADER_BYTES];
+        header[..8].copy_from_slice(MAGIC);
+        header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        file.write_all_at(&header, 0)?;
+        file.sync_all()
+    }
+
+    /// Reads the table of `dir`; `streams_min` is how many streams the last commit knew. An error of kind
+    /// `InvalidData` means that this is no table.
+    pub fn open(dir: &Path, streams_min: usize, paths_max: usize) -> io::Result<(Self, Option<Damage>)> {
+        let path = dir.join(FILE);
+        let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()));
+        let Some(header) = bytes.first_chunk::<HEADER_BYTES>() else { return Err(invalid("header is cut")) };
+        if &header[..8] != MAGIC {
+            return Err(invalid("not a stream table"));
+        }
+        if header[8..12] != VERSION.to_le_bytes() {
+            return Err(invalid("written by a newer version"));
+        }
+        let mut table = Self {
+            path,
+            file,
+            saved_bytes: HEADER_BYTES as u64,
+            unsaved: Vec::new(),
+            entries: Vec::new(),
+            numbers: HashMap::new(),
+            paths: HashSet::new(),
+            paths_max,
+            full: false,
+            changes: 1,
+        };
+        let damage = table.load(&bytes, streams_min);
+        table.file.set_len(table.saved_bytes)?;
+        while table.entries.len() < streams_min {
+            table.lose_one();
+        }
+        Ok((table, damage))
+    }
+
+    fn load(&mut self, bytes: &[u8], streams_min: usize) -> Option<Damage> {
+        let mut damage = None;
+        let mut at = HEADER_BYTES;
+        while at < bytes.len() {
+            let (what, end) = match read_frame(&bytes[at..]) {
+                Err(what) => (what, None),
+                Ok(frame) if crc32fast::hash(frame.body) != frame.crc => ("checksum differs", Some(at + frame.bytes)),
+                Ok(frame) => match self.apply(frame.body) {
+                    Ok(()) => {
+                        at += frame.bytes;
+                        self.saved_bytes = at as u64;
+                        continue;
+                    }
+                    Err(what) => (what, Some(at + frame.bytes)),
+                },
+            };
+            // A bad record with a good one behind it is damage, not a tail torn by a crash: keep its place.
+            let follows = end.filter(|&end| read_frame(&bytes[end..]).is_ok_and(|f| crc32fast::hash(f.body) == f.crc));
+            if follows.is_some() || self.entries.len() < streams_min {
+                damage.get_or_insert(Damage { offset: at as u64, what });
+            }
+            let Some(next) = follows else { break };
+            if bytes[at + FRAME_BYTES] == KIND_STREAM {
+                self.lose_one();
+                self.unsaved.clear();
+            }
+            at = next;
+            self.saved_bytes = at as u64;
+        }
+        if damage.is_none() && self.entries.len() < streams_min {
+            damage = Some(Damage { offset: self.saved_bytes, what: "streams of the last commit are missing" });
+        }
+        damage
+    }
+
+    fn apply(&mut self, body: &[u8]) -> Result<(), &'static str> {
+        let (&kind, payload) = body.split_first().ok_or("empty record")?;
+        match kind {
+            KIND_STREAM => {
+                let stream: StreamIn = serde_json::from_slice(payload).map_err(|_| "not a stream")?;
+                if stream.n as usize != self.entries.len() {
+                    return Err("stream number out of order");
+                }
+                let key = StreamKey(u128::from_str_radix(&stream.key, 16).map_err(|_| "not a stream key")?);
+                let (sender, identity_seed) = (stream.sender, stream.seed);
+                self.insert(StreamEntry { key, fields: stream.fields, sender, identity_seed });
+            }
+            KIND_PATH => {
+                let record: PathRecord = serde_json::from_slice(payload).map_err(|_| "not a field name")?;
+                self.paths.insert(record.path.into());
+            }
+            KIND_FULL => self.full = true,
+            _ => return Err("unknown kind"),
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, entry: StreamEntry) -> u32 {
+        let number = self.entries.len() as u32;
+        self.numbers.insert(entry.key, number);
+        self.entries.push(Arc::new(entry));
+        self.changes += 1;
+        number
+    }
+
+    /// Gives a number away to a stream that damage took.
+    fn lose_one(&mut self) {
+        let n = self.entries.len() as u32;
+        // A key no hash gives twice: it only has to differ from those of living streams.
+        let key = StreamKey(u128::from(n));
+        let fields = Map::new();
+        let out = StreamOut { n, key: format!("{:x}", key.0), sender: "", seed: 0, fields: &fields };
+        frame(&mut self.unsaved, KIND_STREAM, &out);
+        self.insert(StreamEntry { key, fields, sender: String::new(), identity_seed: 0 });
+    }
+
+    /// The stream's number, a new one if it has none.
+    pub fn number(&mut self, stream: &Stream) -> u32 {
+        if let Some(&number) = self.numbers.get(&stream.key) {
+            return number;
+        }
+        let out = StreamOut {
+            n: self.entries.len() as u32,
+            key: format!("{:x}", stream.key.0),
+            sender: &stream.sender,
+            seed: stream.identity_seed,
+            fields: &stream.fields,
+        };
+        frame(&mut self.unsaved, KIND_STREAM, &out);
+        self.insert(StreamEntry {
+            key: stream.key,
+            fields: stream.fields.clone(),
+            sender: stream.sender.clone(),
+            identity_seed: stream.identity_seed,
+        })
+    }
+
+    /// Whether the shard indexes fields of this name (segments joined by `\u{1}`). Beyond the limit new ones are not.
+    pub fn admit_path(&mut self, path: &str) -> bool {
+        let path = &*normal_path(path);
+        if self.paths.contains(path) {
+            return true;
+        }
+        // A NUL ends the name inside tantivy's terms.
+        if self.paths.len() < self.paths_max && path.len() <= PATH_BYTES_MAX && !path.contains('\0') {
+            frame(&mut self.unsaved, KIND_PATH, &PathRecord { path: path.to_owned() });
+            self.paths.insert(path.into());
+            self.changes += 1;
+            return true;
+        }
+        if !self.full {
+            self.full = true;
+            self.changes += 1;
+            frame(&mut self.unsaved, KIND_FULL, &Map::new());
+        }
+        false
+    }
+
+    /// Writes and syncs what is new. After an error the next call writes the same again at the same place.
+    pub fn save(&mut self) -> io::Result<()> {
+        if self.unsaved.is_empty() {
+            return Ok(());
+        }
+        self.file.write_all_at(&self.unsaved, self.saved_bytes)?;
+        self.file.sync_data()?;
+        self.saved_bytes += self.unsaved.len() as u64;
+        self.unsaved.clear();
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            streams: self.entries.as_slice().into(),
+            paths: Arc::new(self.paths.clone()),
+            full: self.full,
+            changes: self.changes,
+        }
+    }
+}
+
+/// A field name with [`PATH_SEPARATOR`] between all segments, as tantivy's `expand_dots` has it.
+pub fn normal_path(path: &str) -> Cow<'_, str> {
+    if path.contains('.') {
+        Cow::Owned(path.replace('.', PATH_SEPARATOR.encode_utf8(&mut [0; 4])))
+    } else {
+        Cow::Borrowed(path)
+    }
+}
+
+struct Frame<'b> {
+    crc: u32,
+    body: &'b [u8],
+    bytes: usize,
+}
+
+fn read_frame(bytes: &[u8]) -> Result<Frame<'_>, &'static str> {
+    let (length, rest) = bytes.split_first_chunk::<4>().ok_or("record is cut")?;
+    let (crc, rest) = rest.split_first_chunk::<4>().ok_or("record is cut")?;
+    let length = u32::from_le_bytes(*length) as usize;
+    if length == 0 {
+        return Err("empty record");
+    }
+    let body = rest.get(..length).ok_or("record is cut")?;
+    Ok(Frame { crc: u32::from_le_bytes(*crc), body, bytes: FRAME_BYTES + length })
+}
+
+fn frame(out: &mut Vec<u8>, kind: u8, payload: &impl Serialize) {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_BYTES]);
+    out.push(kind);
+    // Strings, numbers and maps with string keys always serialise; writing to memory does not fail.
+    if serde_json::to_writer(&mut *out, payload).is_err() {
+        out.truncate(start);
+        return;
+    }
+    let body = start + FRAME_BYTES;
+    let (length, crc) = ((out.len() - body) as u32, crc32fast::hash(&out[body..]));
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    out[start + 4..body].copy_from_slice(&crc.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn stream(n: u128) -> Stream {
+        let fields = json!({"kubernetes": {"pod": {"name": format!("pod-{n}")}}});
+        Stream {
+            key: StreamKey(n << 64 | 7),
+            canonical: fields.to_string(),
+            fields: fields.as_object().unwrap().clone(),
+            sender: "node-1".into(),
+            identity_seed: 99,
+            grammar: AtomicU32::new(0),
+            misses: AtomicU32::new(0),
+        }
+    }
+
+    fn filled(dir: &Path) -> Vec<u8> {
+        StreamTable::create(dir).unwrap();
+        let (mut table, damage) = StreamTable::open(dir, 0, 2).unwrap();
+        assert_eq!(damage, None);
+        for n in 0..3 {
+            assert_eq!(table.number(&stream(n)), n as u32);
+            assert_eq!(table.number(&stream(n)), n as u32);
+        }
+        assert_eq!(["a", "b\u{1}c", "d", "a"].map(|path| table.admit_path(path)), [true, true, false, true]);
+        table.save().unwrap();
+        std::fs::read(dir.join(FILE)).unwrap()
+    }
+
+    #[test]
+    fn a_table_reads_back() {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path());
+        let (mut table, damage) = StreamTable::open(dir.path(), 3, 2).unwrap();
+        assert_eq!(damage, None);
+        let snapshot = table.snapshot();
+        assert_eq!((snapshot.streams.len(), snapshot.paths.len(), snapshot.full), (3, 2, true));
+        assert_eq!(snapshot.streams[1].fields, stream(1).fields);
+        assert_eq!((&*snapshot.streams[1].sender, snapshot.streams[1].identity_seed), ("node-1", 99));
+        assert_eq!(table.number(&stream(2)), 2);
+        assert_eq!(table.number(&stream(3)), 3);
+        assert!(!table.admit_path("d"));
+    }
+
+    #[test]
+    fn a_table_cut_anywhere_keeps_what_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = filled(dir.path());
+        for cut in HEADER_BYTES..bytes.len() {
+            std::fs::write(dir.path().join(FILE), &bytes[..cut]).unwrap();
+            let (mut table, damage) = StreamTable::open(dir.path(), 0, 2).unwrap();
+            assert_eq!(damage, None, "cut at {cut}");
+            let whole = table.len();
+            assert_eq!(table.number(&stream(7)) as usize, whole, "cut at {cut}");
+            table.save().unwrap();
+            let (table, damage) = StreamTable::open(dir.path(), whole + 1, 2).unwrap();
+            assert_eq!((table.len(), damage), (whole + 1, None), "cut at {cut}");
+        }
+        for cut in 0..HEADER_BYTES {
+            std::fs::write(dir.path().join(FILE), &bytes[..cut]).unwrap();
+            let error = StreamTable::open(dir.path(), 0, 2).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        }
+    }
+
+    #[test]
+    fn streams_a_commit_knew_and_the_file_lost_keep_their_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = filled(dir.path());
+        std::fs::write(dir.path().join(FILE), &bytes[..HEADER_BYTES + 20]).unwrap();
+        let (mut table, damage) = StreamTable::open(dir.path(), 3, 2).unwrap();
+        assert!(damage.is_some());
+        assert_eq!(table.number(&stream(1)), 3);
+        table.save().unwrap();
+        let (table, _) = StreamTable::open(dir.path(), 4, 2).unwrap();
+        assert_eq!(table.len(), 4);
+    }
+
+    #[test]
+    fn a_damaged_record_in_the_middle_keeps_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = filled(dir.path());
+        let second = HEADER_BYTES + read_frame(&bytes[HEADER_BYTES..]).unwrap().bytes;
+        bytes[second + FRAME_BYTES + 30] ^= 0x55;
+        std::fs::write(dir.path().join(FILE), &bytes).unwrap();
+        let (table, damage) = StreamTable::open(dir.path(), 3, 2).unwrap();
+        assert_eq!(damage, Some(Damage { offset: second as u64, what: "checksum differs" }));
+        let snapshot = table.snapshot();
+        assert_eq!((snapshot.streams.len(), snapshot.paths.len()), (3, 2));
+        assert!(snapshot.streams[1].fields.is_empty());
+        assert_eq!(snapshot.streams[2].fields, stream(2).fields);
+    }
+}

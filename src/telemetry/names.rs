@@ -1,0 +1,97 @@
+//! Every metric name and every label value: what dashboards and alerts may rely on.
+//!
+//! `loghound_<room>_<what>_<unit>[_total]`, base units, no label for anything users can invent (file, pod, user,
+//! template). A label's values are all listed here and exist at 0 from the start, so that a rate over them is right
+//! from the first scrape on.
+
+/// What a number is, as Prometheus prints it in `# HELP`.
+pub struct Name {
+    pub name: &'static str,
+    pub help: &'static str,
+}
+
+const fn name(name: &'static str, help: &'static str) -> Name {
+    Name { name, help }
+}
+
+// Events balance: received = indexed + duplicate + dead-lettered + those still between journal and index.
+pub const EVENTS_RECEIVED: Name =
+    name("loghound_ingest_events_received_total", "events in batches that were made durable and acknowledged");
+pub const EVENTS_INDEXED: Name = name("loghound_store_events_indexed_total", "events added to a shard");
+pub const EVENTS_DUPLICATE: Name =
+    name("loghound_decode_events_duplicate_total", "events dropped as repeats of an event already taken");
+pub const EVENTS_DEAD_LETTERED: Name =
+    name("loghound_decode_events_dead_lettered_total", "events whose body could not be decoded, kept as dead letters");
+pub const EVENTS_RECOVERED: Name =
+    name("loghound_decode_events_recovered_total", "events read again from the journal after a start");
+
+pub const BATCHES: Name = name("loghound_ingest_batches_total", "batches made durable and acknowledged");
+pub const RECEIVED_BYTES: Name = name("loghound_ingest_received_bytes_total", "bytes of those batches as received");
+pub const ACK_SECONDS: Name =
+    name("loghound_ingest_ack_seconds", "from a window's last byte to its acknowledgement being sent");
+pub const CONNECTIONS: Name = name("loghound_ingest_connections", "open Beats connections");
+pub const CONNECTIONS_OPENED: Name = name("loghound_ingest_connections_opened_total", "Beats connections accepted");
+pub const CONNECTIONS_CLOSED: Name =
+    name("loghound_ingest_connections_closed_total", "Beats connections closed, by reason");
+pub const BUDGET_BYTES: Name = name("loghound_ingest_budget_bytes", "memory that admitted windows hold");
+pub const BUDGET_LIMIT_BYTES: Name =
+    name("loghound_ingest_budget_limit_bytes", "memory that admitted windows may hold");
+pub const KEEPALIVES: Name =
+    name("loghound_ingest_keepalives_total", "keep-alive acknowledgements sent to waiting senders");
+
+pub const JOURNAL_BYTES: Name = name("loghound_journal_bytes", "bytes the journal takes on disk");
+pub const JOURNAL_LIMIT_BYTES: Name = name("loghound_journal_limit_bytes", "bytes the journal may take on disk");
+pub const JOURNAL_FSYNC_SECONDS: Name = name("loghound_journal_fsync_seconds", "one group commit's fdatasync");
+pub const JOURNAL_BLOCKED: Name =
+    name("loghound_journal_blocked", "1 while senders wait for journal space, by size limit or disk reserve");
+pub const JOURNAL_DAMAGES: Name =
+    name("loghound_journal_damages_total", "damaged places found in journal files; the log has file and offset");
+pub const JOURNAL_ERRORS: Name = name("loghound_journal_write_errors_total", "journal writes that failed");
+
+pub const PARSE_RECORDS: Name = name("loghound_parse_records_total", "records by the grammar that parsed them");
+pub const PARSE_UNPARSED: Name =
+    name("loghound_parse_unparsed_total", "lines that no grammar fits, kept whole and searchable, by why");
+
+pub const COMMIT_SECONDS: Name = name("loghound_store_commit_seconds", "one commit of all shards");
+pub const COMMIT_ERRORS: Name = name("loghound_store_commit_errors_total", "commits that failed and are tried again");
+pub const SEARCHABLE_LAG_SECONDS: Name =
+    name("loghound_store_searchable_lag_seconds", "from a batch's arrival to its records being searchable");
+pub const SHARDS: Name = name("loghound_store_shards", "daily shards that serve");
+pub const SHARDS_DAMAGED: Name = name("loghound_store_shards_set_aside", "daily shards set aside as damaged");
+
+pub const QUERIES: Name = name("loghound_query_requests_total", "queries by route and result");
+pub const QUERY_SECONDS: Name = name("loghound_query_seconds", "time a query took, by route");
+pub const QUERIES_RUNNING: Name = name("loghound_query_running", "queries that run right now");
+pub const TAILS: Name = name("loghound_query_tails", "open live tails");
+pub const TAIL_SKIPPED: Name =
+    name("loghound_query_tail_skipped_total", "records not shown to a tail whose client reads too slowly");
+
+pub const DISK_FREE_BYTES: Name = name("loghound_disk_free_bytes", "free bytes on the data directory's volume");
+pub const BUILD_INFO: Name = name("loghound_build_info", "always 1; the labels say what runs");
+pub const START_TIME: Name = name("loghound_start_timestamp_seconds", "when this process started");
+
+/// Values of `reason` in [`CONNECTIONS_CLOSED`]: the receiver's `CloseReason::name`; a test beside the handles compares them.
+pub const CLOSE_REASONS: &[&str] = &[
+    "peer",
+    "cut",
+    "idle",
+    "stalled",
+    "malformed",
+    "too_large",
+    "tls_on_plain",
+    "plain_on_tls",
+    "handshake",
+    "memory",
+    "unwritable",
+    "refused",
+    "shutdown",
+    "other",
+];
+/// Values of `grammar` in [`PARSE_RECORDS`]. `none` is a line that no grammar fits.
+pub const GRAMMARS: &[&str] = &["klog", "envoy", "json", "cri", "docker", "none", "other"];
+/// Values of `why` in [`PARSE_UNPARSED`].
+pub const UNPARSED: &[&str] = &["no_grammar", "no_message"];
+/// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
+pub const QUERY_ROUTES: &[&str] = &["search", "histogram", "facets", "fields", "context", "tail"];
+/// Values of `result` in [`QUERIES`].
+pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];

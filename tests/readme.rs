@@ -1,0 +1,152 @@
+//! The README keeps its word: every command in it parses, every make target exists, every curl is answered.
+//!
+//! Blocks marked `sh` hold commands, one a line; all other blocks are something else (output, configuration).
+
+mod fake;
+
+use std::path::Path;
+use std::process::Command;
+
+use clap::Parser;
+
+fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+/// The commands of all `sh` blocks, as a shell would split them.
+fn commands() -> Vec<Vec<String>> {
+    let readme = readme();
+    let mut commands = Vec::new();
+    let mut marked = None;
+    for line in readme.lines() {
+        match (line.strip_prefix("```"), marked) {
+            (Some(mark), None) => marked = Some(mark == "sh"),
+            (Some(_), Some(_)) => marked = None,
+            (None, Some(true)) if !line.trim().is_empty() => commands.push(shell_words(line)),
+            _ => {}
+        }
+    }
+    commands
+}
+
+/// Splits at blanks outside quotes. Enough for a README; no escapes, no variables.
+fn shell_words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (c, quote) {
+            (c, Some(q)) if c == q => quote = None,
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (' ', None) => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    assert_eq!(quote, None, "a quote is left open: {line}");
+    words.extend(word);
+    words
+}
+
+fn of(program: &str) -> Vec<Vec<String>> {
+    let found: Vec<_> = commands().into_iter().filter(|words| words[0] == program).collect();
+    assert!(!found.is_empty(), "the README shows no {program} command");
+    found
+}
+
+#[test]
+fn words_split_as_a_shell_does() {
+    for (line, words) in [
+        ("a  b", vec!["a", "b"]),
+        (r#"q 'x "y" z' """#, vec!["q", r#"x "y" z"#, ""]),
+        (r#"q a'b c'd"#, vec!["q", "ab cd"]),
+    ] {
+        assert_eq!(shell_words(line), words, "{line}");
+    }
+}
+
+#[test]
+fn every_command_is_of_a_kind_that_is_checked() {
+    for words in commands() {
+        assert!(["make", "loghound", "curl"].contains(&words[0].as_str()), "nobody checks {words:?}");
+    }
+}
+
+#[test]
+fn loghound_commands_parse() {
+    for words in of("loghound") {
+        if let Err(err) = loghound::cli::Cli::try_parse_from(&words) {
+            panic!("{words:?}: {err}");
+        }
+    }
+}
+
+#[test]
+fn make_targets_exist() {
+    for words in of("make") {
+        let dry = Command::new("make")
+            .arg("--dry-run")
+            .args(&words[1..])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env_remove("MAKEFLAGS")
+            .output()
+            .unwrap();
+        assert!(dry.status.success(), "{words:?}: {}", String::from_utf8_lossy(&dry.stderr));
+    }
+}
+
+#[test]
+fn the_query_that_cannot_be_read_is_shown_as_it_is_shown() {
+    let rendered = loghound::query::parse("level:").unwrap_err().render("level:");
+    assert!(
+        readme().contains(&format!("```text\n{rendered}\n```\n")),
+        "the README shows something else than:\n{rendered}"
+    );
+}
+
+/// The words with the README's address replaced by one that listens here.
+fn directed_at(words: &[String], server: std::net::SocketAddr) -> Vec<String> {
+    let server = server.to_string();
+    words.iter().map(|word| word.replace("localhost:8044", &server).replace("127.0.0.1:8044", &server)).collect()
+}
+
+#[test]
+fn curl_commands_are_answered() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: curl is not installed");
+        return;
+    }
+    let server = fake::server();
+    for words in of("curl") {
+        let answer = Command::new("curl")
+            .args(["--silent", "--fail-with-body", "--noproxy", "*"])
+            .args(&directed_at(&words, server)[1..])
+            .output()
+            .unwrap();
+        assert!(answer.status.success(), "{words:?}: {}", String::from_utf8_lossy(&answer.stdout));
+    }
+}
+
+#[test]
+fn loghound_queries_are_answered() {
+    let server = fake::server();
+    for words in of("loghound").iter().filter(|words| words[1] == "query") {
+        let answer = Command::new(env!("CARGO_BIN_EXE_loghound"))
+            .args(&words[1..])
+            .env("LOGHOUND_SERVER", format!("http://{server}"))
+            .output()
+            .unwrap();
+        assert!(answer.status.success(), "{words:?}: {}", String::from_utf8_lossy(&answer.stderr));
+    }
+}
+
+#[test]
+fn the_first_screen_is_the_banner() {
+    let banner = loghound::cli::serve::banner(
+        "127.0.0.1:5044".parse().unwrap(),
+        "127.0.0.1:8044".parse().unwrap(),
+        Path::new("./loghound-data"),
+        "target/release/loghound",
+    );
+    assert!(readme().contains(&format!("```text\n{banner}```\n")), "the README shows another banner than:\n{banner}");
+}
