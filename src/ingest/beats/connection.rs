@@ -375,3 +375,6 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
         let _ = timeout(LINGER, drain).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

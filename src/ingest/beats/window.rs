@@ -321,3 +321,6 @@ fn tight(mut buffer: Vec<u8>) -> Bytes {
     }
     Bytes::from(buffer)
 }
+
+#[cfg(test)]
+mod tests;

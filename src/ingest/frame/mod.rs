@@ -157,3 +157,6 @@ pub(crate) mod build {
         c_raw(version, &zlib(content))
     }
 }
+
+#[cfg(test)]
+mod tests;
