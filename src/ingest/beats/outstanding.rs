@@ -59,7 +59,7 @@ impl Outstanding {
         hold: Option<Hold>,
         accepting: impl Future<Output = Result<(), SinkError>> + Send + 'static,
     ) {
-        self.queue.push_back(Entry { owed, state: State::Accepting(Box::pin(accepting)), hold: hold });
+        self.queue.push_back(Entry { owed, state: State::Accepting(Box::pin(accepting)), hold });
     }
 
     /// Adds a window that needs no sink: one of no events.
