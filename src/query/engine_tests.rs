@@ -80,6 +80,16 @@ fn corpus(format: &str) -> Vec<String> {
     text.lines().filter_map(|l| serde_json::from_str::<Json>(l).unwrap()["line"].as_str().map(str::to_owned)).collect()
 }
 
+/// A line's own `event` may stand beside ours.
+fn id_of(record: &Map<String, Json>) -> String {
+    let mut id = String::new();
+    super::matches::visit(record, "event.id", &mut |value| {
+        id = value.as_str().unwrap_or_default().to_owned();
+        true
+    });
+    id
+}
+
 impl Filled {
     fn search(&self, query: &str, limit: usize, after: Option<Place>) -> Hits {
         let search = Search {
@@ -94,7 +104,7 @@ impl Filled {
     }
 
     fn ids(records: &[Map<String, Json>]) -> Vec<String> {
-        let mut ids: Vec<String> = records.iter().map(|r| r["event"]["id"].as_str().unwrap().to_owned()).collect();
+        let mut ids: Vec<String> = records.iter().map(id_of).collect();
         ids.sort();
         ids
     }
@@ -123,13 +133,13 @@ fn every_word_of_every_corpus_line_finds_it() {
     let mut missed = Vec::new();
     for (nth, (word, wanted)) in finders.iter().enumerate() {
         // All words take minutes in an unoptimised build; a fixed part of them is taken, another one a length.
-        if nth % 7 != word.len() % 7 {
+        if nth % 7 != word.len() % 7 || word.len() > 4096 {
             continue;
         }
         let hits = filled.search(&format!("\"{word}\""), 10_000, None);
         let found: std::collections::HashSet<_> = Filled::ids(&hits.records).into_iter().collect();
         for i in wanted {
-            if !found.contains(filled.records[*i]["event"]["id"].as_str().unwrap()) {
+            if !found.contains(&id_of(&filled.records[*i])) {
                 missed.push((word.clone(), lines[*i].0.clone()));
             }
         }
