@@ -14,8 +14,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use self::ring::Ring;
-pub use self::senders::{DedupeCounts, DedupeLimits};
 use self::senders::Senders;
+pub use self::senders::{DedupeCounts, DedupeLimits};
 use crate::record::Event;
 
 /// Identities that each remembered sender is sure of.
@@ -54,9 +54,7 @@ impl Dedupe {
         }
     }
 
-    fn check_sender(
-        &self, events: &[Event], indices: &mut dyn Iterator<Item = usize>, now: u32, repeats: &mut [bool],
-    ) {
+    fn check_sender(&self, events: &[Event], indices: &mut dyn Iterator<Item = usize>, now: u32, repeats: &mut [bool]) {
         let Some(first) = indices.next() else { return };
         let (ring, ids_max) = self.senders.lock().ring(&events[first].stream.sender);
         let mut ring = ring.lock();

@@ -77,7 +77,11 @@ const SEEN_STREAM: u32 = 1 << 10;
 
 /// Walks `text`. `keys` hash the stream's members.
 pub fn scan<'b>(
-    text: &'b str, keys: &Keys, arena: &'b Bump, scratch: &mut String, extras: &mut Extras,
+    text: &'b str,
+    keys: &Keys,
+    arena: &'b Bump,
+    scratch: &mut String,
+    extras: &mut Extras,
 ) -> Result<Scanned<'b>, BadReason> {
     extras.clear();
     let mut scan = Scan::new(text);
@@ -100,7 +104,14 @@ pub fn scan<'b>(
 
 /// Adds the hashes of the leaf members below a value. `start` is where its member starts, `seed` the path's.
 pub fn add_member(
-    scan: &mut Scan, text: &str, keys: &Keys, seed: u64, start: usize, key: &[u8], depth: u32, sum: &mut MemberSum,
+    scan: &mut Scan,
+    text: &str,
+    keys: &Keys,
+    seed: u64,
+    start: usize,
+    key: &[u8],
+    depth: u32,
+    sum: &mut MemberSum,
 ) -> Result<(), BadJson> {
     if scan.peek() == b'{' {
         let depth = scan.deeper(depth)?;

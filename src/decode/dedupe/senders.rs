@@ -100,11 +100,6 @@ impl Senders {
 
     pub fn counts(&self) -> DedupeCounts {
         let bytes = self.senders.values().map(|sender| sender.ring.lock().bytes() + BYTES_PER_SENDER).sum();
-        DedupeCounts {
-            senders: self.senders.len(),
-            bytes,
-            ids_per_sender: self.ids_max,
-            senders_evicted: self.evicted,
-        }
+        DedupeCounts { senders: self.senders.len(), bytes, ids_per_sender: self.ids_max, senders_evicted: self.evicted }
     }
 }
