@@ -19,11 +19,11 @@ fn all_configuration_problems_are_told_at_once_and_no_port_opens() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("loghound.yaml");
     let data = dir.path().join("data");
-    std::fs::write(&file, "beats:\n  listen: nonsense\n  window_evnts_max: 5\njournal:\n  max_bytes: 3 potatoes\n")
+    std::fs::write(&file, "beats:\n  listen: nonsense\n  window_evnts_max: 5\njournal:\n  bytes_max: 3 potatoes\n")
         .unwrap();
     let (code, said) = serve(&["--config", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
     assert_eq!(code, Some(2), "{said}");
-    for part in ["beats.listen", "nonsense", "window_events_max", "journal.max_bytes", "3 potatoes"] {
+    for part in ["beats.listen", "nonsense", "window_events_max", "journal.bytes_max", "3 potatoes"] {
         assert!(said.contains(part), "{part} is not in:\n{said}");
     }
     assert!(!data.exists(), "nothing may be touched before the configuration is sound");

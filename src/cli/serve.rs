@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::config::{ClientAuth, Config};
 use crate::decode::DedupeLimits;
 use crate::ingest::beats;
+use crate::ingest::frame::Limits;
 use crate::{api, pipeline, store, telemetry};
 
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -125,6 +126,13 @@ fn settings(config: &Config) -> pipeline::Settings {
         data_dir: config.data_dir.clone(),
         beats_listen: config.beats.listen.to_string(),
         beats: beats::Settings {
+            limits: Limits {
+                window_events_max: config.beats.window_events_max as u32,
+                frame_bytes_max: config.beats.frame_bytes_max as usize,
+                compressed_bytes_max: config.beats.compressed_bytes_max as usize,
+                inflated_bytes_max: config.beats.inflated_bytes_max as usize,
+                ..Limits::default()
+            },
             connections_max: config.beats.connections_max,
             memory_budget: config.beats.memory_bytes_max as usize,
             idle_timeout: config.beats.idle_timeout,

@@ -29,11 +29,6 @@ impl Bits {
         self.words[doc as usize / 64] |= 1 << (doc % 64);
     }
 
-    #[inline]
-    pub fn contains(&self, doc: u32) -> bool {
-        self.words[doc as usize / 64] >> (doc % 64) & 1 == 1
-    }
-
     pub fn is_none(&self) -> bool {
         self.words.iter().all(|w| *w == 0)
     }

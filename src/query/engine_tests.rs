@@ -71,10 +71,8 @@ fn filled(lines: &[(String, Option<String>)]) -> Filled {
 }
 
 fn corpus(format: &str) -> Vec<String> {
-    let shared = std::env::var_os("LOGHOUND_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
+    let shared = std::env::var_os("LOGHOUND_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let path = shared.join("corpus").join(format).join("lines.ndjson");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     text.lines().filter_map(|l| serde_json::from_str::<Json>(l).unwrap()["line"].as_str().map(str::to_owned)).collect()
@@ -163,16 +161,70 @@ fn answers_are_what_the_language_means() {
     }
     let filled = filled(&lines);
     for query in [
-        "*", "level:E", "level:E AND filename:*.go", "NOT level:I", "response_code:>=400", "response_code:200", "code:200",
-        "code:OK", "code:[1 TO 20]", "code:>5", "code:<2.6", "ok:true", "tag:b", "nested.deep.er:x", "nested.deep.er:\"x y z\"",
-        "_exists_:code", "_exists_:kv", "_exists_:parse.error", "_exists_:user_agent", "kubernetes.namespace:prod level:I",
-        "kubernetes.pod.name:api-*", "host.name:node-1 AND NOT kubernetes.namespace:prod", "\"plain line\"", "größe", "number",
-        "\"number 7\"", "key value", "\"key=value\"", "path:/*", "path:\\/healthz*", "GET", "\"GET /\"", "http", "via_upstream",
-        "grpc*", "*cache*", "/[Cc]ache/", "msg:cache", "msg:/[Ss]tart.*/", "msg:\"caches are synced\"", "time:\"17:50:51*\"",
-        "0817", "i0817", "I0817", "17", "duration:[10 TO 100] AND method:GET", "method:(GET OR POST)", "log.level:W",
-        "http.response.status_code:>=500", "@timestamp:>=2026-11-22", "@timestamp:[2026-11-21 TO 2026-11-21]", "log.offset:<1000",
-        "grammar:klog", "grammar:(envoy OR json)", "level:info", "message:\"plain line\"", "user_agent:curl*", "kv.err:*",
-        "request_id:*", "thread_id:1", "line_number:>1000", "start_time:2023*", "upstream_host:\"-\"", "level:error OR level:warn",
+        "*",
+        "level:E",
+        "level:E AND filename:*.go",
+        "NOT level:I",
+        "response_code:>=400",
+        "response_code:200",
+        "code:200",
+        "code:OK",
+        "code:[1 TO 20]",
+        "code:>5",
+        "code:<2.6",
+        "ok:true",
+        "tag:b",
+        "nested.deep.er:x",
+        "nested.deep.er:\"x y z\"",
+        "_exists_:code",
+        "_exists_:kv",
+        "_exists_:parse.error",
+        "_exists_:user_agent",
+        "kubernetes.namespace:prod level:I",
+        "kubernetes.pod.name:api-*",
+        "host.name:node-1 AND NOT kubernetes.namespace:prod",
+        "\"plain line\"",
+        "größe",
+        "number",
+        "\"number 7\"",
+        "key value",
+        "\"key=value\"",
+        "path:/*",
+        "path:\\/healthz*",
+        "GET",
+        "\"GET /\"",
+        "http",
+        "via_upstream",
+        "grpc*",
+        "*cache*",
+        "/[Cc]ache/",
+        "msg:cache",
+        "msg:/[Ss]tart.*/",
+        "msg:\"caches are synced\"",
+        "time:\"17:50:51*\"",
+        "0817",
+        "i0817",
+        "I0817",
+        "17",
+        "duration:[10 TO 100] AND method:GET",
+        "method:(GET OR POST)",
+        "log.level:W",
+        "http.response.status_code:>=500",
+        "@timestamp:>=2026-11-22",
+        "@timestamp:[2026-11-21 TO 2026-11-21]",
+        "log.offset:<1000",
+        "grammar:klog",
+        "grammar:(envoy OR json)",
+        "level:info",
+        "message:\"plain line\"",
+        "user_agent:curl*",
+        "kv.err:*",
+        "request_id:*",
+        "thread_id:1",
+        "line_number:>1000",
+        "start_time:2023*",
+        "upstream_host:\"-\"",
+        "level:error OR level:warn",
     ] {
         filled.agrees(query);
     }
