@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::event::{Extras, Scanned};
 use super::frames::{DataFrame, DataFrames, Pairs};
-use super::identity::{self, Own};
+use super::identity::{self, Own, Rule};
 use super::scan::BadJson;
 use super::streams::{Known, Streams};
 use super::{event, extra, fields, pairs};
@@ -65,7 +65,11 @@ impl Decoder {
     /// Decodes the data frames of `batch` (`J` and `D`, uncompressed), in their order. What cannot be decoded goes
     /// to `bad` and stops nothing. Events borrow from `frames` where the bytes are as sent, else from `arena`.
     pub fn decode<'b>(
-        &mut self, batch: &'b Batch, frames: &'b [u8], arena: &'b Bump, out: &mut Vec<Event<'b>>,
+        &mut self,
+        batch: &'b Batch,
+        frames: &'b [u8],
+        arena: &'b Bump,
+        out: &mut Vec<Event<'b>>,
         bad: &mut Vec<BadEvent<'b>>,
     ) {
         self.decode_frames(batch, DataFrames::new(frames), arena, out, bad);
@@ -73,8 +77,12 @@ impl Decoder {
 
     /// As [`Decoder::decode`], with the frames already found.
     pub fn decode_frames<'b>(
-        &mut self, batch: &'b Batch, frames: impl Iterator<Item = DataFrame<'b>>, arena: &'b Bump,
-        out: &mut Vec<Event<'b>>, bad: &mut Vec<BadEvent<'b>>,
+        &mut self,
+        batch: &'b Batch,
+        frames: impl Iterator<Item = DataFrame<'b>>,
+        arena: &'b Bump,
+        out: &mut Vec<Event<'b>>,
+        bad: &mut Vec<BadEvent<'b>>,
     ) {
         let peer_hash = xxh3_128(batch.peer.as_bytes());
         let context = Context { batch, arena, generation: self.streams.begin(), peer_hash };
@@ -137,8 +145,8 @@ impl Decoder {
         let stream = self.stream(raw, context.generation, || {
             (streams.insert(Some(raw), sorted.stream_fields(), &context.batch.peer), true)
         });
-        let extra = (!sorted.extra.is_empty())
-            .then(|| &*context.arena.alloc_str(&Json::Object(sorted.extra).to_string()));
+        let extra =
+            (!sorted.extra.is_empty()).then(|| &*context.arena.alloc_str(&Json::Object(sorted.extra).to_string()));
         let message = sorted.message.map(|text| match text {
             std::borrow::Cow::Borrowed(text) => text,
             std::borrow::Cow::Owned(text) => context.arena.alloc_str(&text),
@@ -150,7 +158,10 @@ impl Decoder {
     /// The stream under a raw hash: in the worker's own cache, in the shared one, or decoded by `new`.
     #[inline]
     fn stream(
-        &mut self, raw: u128, generation: u32, new: impl FnOnce() -> (Arc<Known>, bool),
+        &mut self,
+        raw: u128,
+        generation: u32,
+        new: impl FnOnce() -> (Arc<Known>, bool),
     ) -> Arc<crate::record::Stream> {
         let slot = &mut self.near[raw as usize & (NEAR_SLOTS - 1)];
         if let Some((near, known)) = slot
@@ -173,9 +184,13 @@ impl Decoder {
 }
 
 fn assemble<'b>(
-    context: Context<'b>, stream: Arc<crate::record::Stream>, mut own: Own<'b>, extra: Option<&'b str>,
+    context: Context<'b>,
+    stream: Arc<crate::record::Stream>,
+    mut own: Own<'b>,
+    extra: Option<&'b str>,
 ) -> Event<'b> {
-    let needs_rest = own.message.is_none() || own.offset.is_none() || stream.identity_seed & 3 == 0;
+    let whole = Rule::of(stream.identity_seed) == Rule::Whole;
+    let needs_rest = whole || own.message.is_none() || own.offset.is_none();
     if needs_rest && let Some(extra) = extra {
         own.rest = extra::hash(extra);
     }

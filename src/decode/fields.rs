@@ -5,8 +5,21 @@ use serde_json::{Map, Value as Json, json};
 /// Top-level keys whose values are the same for every line of one container's log. `log.file` is one more;
 /// `agent.ephemeral_id` is none, because it changes at every start of the agent.
 pub const STREAM_KEYS: &[&str] = &[
-    "agent", "beat", "cloud", "container", "data_stream", "ecs", "fields", "host", "input", "kubernetes",
-    "orchestrator", "prospector", "service", "stream", "tags",
+    "agent",
+    "beat",
+    "cloud",
+    "container",
+    "data_stream",
+    "ecs",
+    "fields",
+    "host",
+    "input",
+    "kubernetes",
+    "orchestrator",
+    "prospector",
+    "service",
+    "stream",
+    "tags",
 ];
 
 /// The stream's fields of an event, as they stand in it.

@@ -5,8 +5,8 @@
 //! byte by byte; the stream's part is only hashed, and found under the hash in [`Streams`]. Nothing is allocated for
 //! an event of a known stream. Decode knows no disk, no network and no clock: equal batches give equal events.
 
-mod dedupe;
 mod decoder;
+mod dedupe;
 mod event;
 mod extra;
 mod fields;
@@ -25,3 +25,5 @@ pub use path::ContainerPath;
 pub use scan::BadJson;
 pub use streams::{StreamCounts, StreamLimits, Streams};
 
+#[cfg(test)]
+mod tests;

@@ -130,7 +130,9 @@ impl Streams {
             tables.raw.insert(raw, Arc::clone(&known));
         }
         let Limits { streams_max, bytes_max } = self.limits;
-        if tables.keyed.len() > streams_max || tables.raw.len() > streams_max.saturating_mul(2) || tables.bytes > bytes_max
+        if tables.keyed.len() > streams_max
+            || tables.raw.len() > streams_max.saturating_mul(2)
+            || tables.bytes > bytes_max
         {
             tables.forget_a_quarter(now);
         }
