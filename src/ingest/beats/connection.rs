@@ -30,6 +30,10 @@ const BUFFER_BYTES: usize = 8 << 10;
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// A window whose bytes pause this long is no longer counted for more than it holds: others may begin.
 const SETTLE_AFTER: Duration = Duration::from_millis(250);
+/// The pause for a window of which next to nothing came. Senders write headers and content in one go, so this one may
+/// never come; a thousand such must not hold up the others for long.
+const SETTLE_EMPTY_AFTER: Duration = Duration::from_millis(50);
+const EMPTY_BYTES: usize = 1 << 10;
 /// Nor is one that takes this long, however steadily it drips: a few dozen slow links would keep everyone else waiting.
 const SETTLE_AT_LATEST: Duration = Duration::from_secs(2);
 /// How much a closed connection's peer may still send, and for how long, before what it sent unread makes the system
@@ -187,8 +191,9 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
 
     /// When the open window stops counting for more than it holds.
     fn settle_at(&self) -> Option<Instant> {
-        let expecting = self.hold.as_ref().is_some_and(Hold::is_expecting);
-        expecting.then(|| (self.heard + SETTLE_AFTER).min(self.admitted + SETTLE_AT_LATEST))
+        self.hold.as_ref().filter(|hold| hold.is_expecting())?;
+        let pause = if self.windows.received_bytes() < EMPTY_BYTES { SETTLE_EMPTY_AFTER } else { SETTLE_AFTER };
+        Some((self.heard + pause).min(self.admitted + SETTLE_AT_LATEST))
     }
 
     async fn timer(&mut self) -> Result<(), CloseReason> {
