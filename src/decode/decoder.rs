@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::event::{Extras, Scanned};
 use super::frames::{DataFrame, DataFrames, Pairs};
-use super::identity::{self, Own};
+use super::identity::{self, Own, Rule};
 use super::scan::BadJson;
 use super::streams::{Known, Streams};
 use super::{event, extra, fields, pairs};
@@ -189,7 +189,8 @@ fn assemble<'b>(
     mut own: Own<'b>,
     extra: Option<&'b str>,
 ) -> Event<'b> {
-    let needs_rest = own.message.is_none() || own.offset.is_none() || stream.identity_seed & 3 == 0;
+    let whole = Rule::of(stream.identity_seed) == Rule::Whole;
+    let needs_rest = whole || own.message.is_none() || own.offset.is_none();
     if needs_rest && let Some(extra) = extra {
         own.rest = extra::hash(extra);
     }

@@ -56,9 +56,8 @@ impl Dedupe {
 
     fn check_sender(&self, events: &[Event], indices: &mut dyn Iterator<Item = usize>, now: u32, repeats: &mut [bool]) {
         let Some(first) = indices.next() else { return };
-        let (ring, ids_max) = self.senders.lock().ring(&events[first].stream.sender);
+        let ring = self.senders.lock().ring(&events[first].stream.sender);
         let mut ring = ring.lock();
-        ring.limit(ids_max);
         for i in std::iter::once(first).chain(indices) {
             let event = &events[i];
             repeats[i] = ring.check(event.id, event.positioned, now);
@@ -69,10 +68,8 @@ impl Dedupe {
     /// is the oldest and is left out. `at` (Unix nanoseconds) is the time from which identities without a position
     /// hold for [`WINDOW_SECONDS`].
     pub fn restore(&self, sender: &str, id: u64, at: i64) {
-        let (ring, ids_max) = self.senders.lock().ring(sender);
-        let mut ring = ring.lock();
-        ring.limit(ids_max);
-        ring.restore(id, seconds(at));
+        let ring = self.senders.lock().ring(sender);
+        ring.lock().restore(id, seconds(at));
     }
 
     pub fn counts(&self) -> DedupeCounts {

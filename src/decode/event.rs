@@ -4,7 +4,7 @@ use bumpalo::Bump;
 
 use super::BadReason;
 use super::hash::{Keys, MemberSum};
-use super::scan::{BadJson, Decoded, Scan};
+use super::scan::{BadJson, Decoded, Scan, Span};
 use crate::record::time;
 
 /// What the walk found.
@@ -102,25 +102,23 @@ pub fn scan<'b>(
     Ok(walk.out)
 }
 
-/// Adds the hashes of the leaf members below a value. `start` is where its member starts, `seed` the path's.
+/// Takes a member's value and adds the hashes of the leaf members in it. The scanner stands on the value; `start` and
+/// `key` are the member's, `seed` is the path's, `depth` the number of containers around it.
 pub fn add_member(
     scan: &mut Scan,
-    text: &str,
     keys: &Keys,
     seed: u64,
-    start: usize,
-    key: &[u8],
+    (start, key): (usize, Span),
     depth: u32,
     sum: &mut MemberSum,
 ) -> Result<(), BadJson> {
     if scan.peek() == b'{' {
         let depth = scan.deeper(depth)?;
         if scan.enter_object()? {
-            let seed = keys.child(seed, key);
+            let seed = keys.child(seed, scan.bytes(key.start, key.end));
             loop {
-                let (start, key) = scan.key()?;
-                let key = &text.as_bytes()[key.start..key.end];
-                add_member(scan, text, keys, seed, start, key, depth, sum)?;
+                let member = scan.key()?;
+                add_member(scan, keys, seed, member, depth, sum)?;
                 if !scan.next_member()? {
                     return Ok(());
                 }
@@ -129,7 +127,7 @@ pub fn add_member(
     } else {
         scan.value(depth)?;
     }
-    sum.add(keys.leaf(seed, &text.as_bytes()[start..scan.at]));
+    sum.add(keys.leaf(seed, scan.bytes(start, scan.at)));
     Ok(())
 }
 
@@ -145,7 +143,7 @@ impl<'b> Walk<'b, '_> {
                 7 if name == b"message" => self.message(start)?,
                 10 if name == b"@timestamp" => self.timestamp()?,
                 9 if name == b"@metadata" => self.metadata()?,
-                5 if name == b"agent" => self.agent(start)?,
+                5 if name == b"agent" => self.agent(start, key)?,
                 6 if name == b"source" => {
                     self.first(SEEN_SOURCE);
                     self.scan.value(1)?;
@@ -160,7 +158,7 @@ impl<'b> Walk<'b, '_> {
                     0 => self.extra(start)?,
                     bit => {
                         self.first(bit);
-                        self.stream_member(0, start, name, 1)?;
+                        self.stream_member(0, (start, key), 1)?;
                     }
                 },
             }
@@ -183,8 +181,8 @@ impl<'b> Walk<'b, '_> {
     }
 
     #[inline]
-    fn stream_member(&mut self, seed: u64, start: usize, key: &[u8], depth: u32) -> Result<(), BadJson> {
-        add_member(&mut self.scan, self.text, self.keys, seed, start, key, depth, &mut self.out.stream)
+    fn stream_member(&mut self, seed: u64, member: (usize, Span), depth: u32) -> Result<(), BadJson> {
+        add_member(&mut self.scan, self.keys, seed, member, depth, &mut self.out.stream)
     }
 
     fn string(&mut self) -> Result<&'b str, BadJson> {
@@ -246,10 +244,10 @@ impl<'b> Walk<'b, '_> {
         Ok(())
     }
 
-    fn agent(&mut self, start: usize) -> Result<(), BadJson> {
+    fn agent(&mut self, start: usize, key: Span) -> Result<(), BadJson> {
         self.first(SEEN_STREAM);
         if self.scan.peek() != b'{' {
-            return self.stream_member(0, start, b"agent", 1);
+            return self.stream_member(0, (start, key), 1);
         }
         let seed = self.keys.child(0, b"agent");
         let mut more = self.scan.enter_object()?;
@@ -260,7 +258,7 @@ impl<'b> Walk<'b, '_> {
             if name == b"ephemeral_id" {
                 self.scan.value(2)?;
             } else {
-                self.stream_member(seed, start, name, 2)?;
+                self.stream_member(seed, (start, key), 2)?;
             }
             more = self.scan.next_member()?;
         }
@@ -287,7 +285,7 @@ impl<'b> Walk<'b, '_> {
                 }
                 b"file" => {
                     self.first(SEEN_LOG_FILE);
-                    self.stream_member(seed, start, b"file", 2)?;
+                    self.stream_member(seed, (start, key), 2)?;
                 }
                 _ => {
                     self.scan.value(2)?;
@@ -303,8 +301,8 @@ impl<'b> Walk<'b, '_> {
         let legacy = self.seen & SEEN_BEAT != 0;
         if let Some((start, end)) = self.source {
             if legacy {
+                // An object would be one leaf here and several when counted: decoded every time, and never mistaken.
                 self.out.stream.add(self.keys.leaf(0, &self.text.as_bytes()[start..end]));
-                // An object here would be hashed as one leaf and counted as several.
             } else {
                 self.extras.top.push((start, end));
             }

@@ -2,7 +2,7 @@
 
 use super::event::{Extras, add_member};
 use super::hash::{Keys, MemberSum};
-use super::scan::Scan;
+use super::scan::{Scan, Span};
 
 /// Key of the value of an `@timestamp` that is not a time.
 pub const BAD_TIMESTAMP: &str = "timestamp_invalid";
@@ -67,7 +67,7 @@ pub fn hash(object: &str) -> u64 {
     let mut sum = MemberSum::default();
     if scan.peek() == b'{' {
         // It was accepted once already; were it not, equal texts would still have equal hashes.
-        let _ = add_member(&mut scan, object, &Keys::FIXED, 0, 0, b"", 0, &mut sum);
+        let _ = add_member(&mut scan, &Keys::FIXED, 0, (0, Span::default()), 0, &mut sum);
     }
     let sum = sum.to_u128();
     sum as u64 ^ (sum >> 64) as u64

@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn every_length_and_byte_counts() {
         let mut seen = std::collections::HashSet::new();
-        let bytes = vec![0u8; 70];
+        let bytes = [0u8; 70];
         for n in 0..=70 {
             assert!(seen.insert(Keys::FIXED.leaf(7, &bytes[..n])), "length {n}");
             for i in 0..n {

@@ -24,3 +24,6 @@ pub use frames::{DataFrame, DataFrames, Pairs};
 pub use path::ContainerPath;
 pub use scan::BadJson;
 pub use streams::{StreamCounts, StreamLimits, Streams};
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ pub struct BadJson {
 }
 
 /// A string's content, between its quotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
     pub start: usize,
     pub end: usize,
@@ -38,6 +38,12 @@ pub struct Scan<'a> {
 impl<'a> Scan<'a> {
     pub fn new(text: &'a str) -> Self {
         Self { text, bytes: text.as_bytes(), at: 0, spaced: false, lone: false }
+    }
+
+    /// A part of the text.
+    #[inline(always)]
+    pub fn bytes(&self, start: usize, end: usize) -> &'a [u8] {
+        &self.bytes[start..end]
     }
 
     pub fn fail<T>(&self, what: &'static str) -> Result<T, BadJson> {

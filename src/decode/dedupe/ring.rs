@@ -2,11 +2,16 @@
 //!
 //! 20 bytes an identity: 8 + 4 (when it came) in the ring, two table slots of 4. Nothing is allocated once grown.
 
-use super::{IDS_MIN, WINDOW_SECONDS};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::WINDOW_SECONDS;
 
 /// Bytes an identity takes.
 pub const BYTES_PER_ID: usize = 20;
 const EMPTY: u32 = u32::MAX;
+/// The first capacity: a sender that sends a handful of lines takes 5 KB.
+const GROW_FROM: usize = 256;
 
 #[derive(Debug)]
 pub struct Ring {
@@ -17,21 +22,21 @@ pub struct Ring {
     /// Place of the oldest.
     start: usize,
     len: usize,
-    /// Capacity it may grow to, a power of two.
-    limit: usize,
+    /// Capacity it may grow to, a power of two; the same for all senders and changed under way.
+    limit: Arc<AtomicUsize>,
 }
 
 impl Ring {
-    pub fn new() -> Self {
+    pub fn new(limit: Arc<AtomicUsize>) -> Self {
         let (ids, times, slots) = Default::default();
-        Self { ids, times, slots, start: 0, len: 0, limit: IDS_MIN }
+        Self { ids, times, slots, start: 0, len: 0, limit }
     }
 
-    /// Sets the capacity it may grow to (a power of two); beyond it the oldest are forgotten at once.
-    pub fn limit(&mut self, ids_max: usize) {
-        self.limit = ids_max;
-        if self.ids.len() > ids_max {
-            self.resize(ids_max);
+    /// Forgets the oldest beyond the capacity it may have.
+    pub fn shrink(&mut self) {
+        let limit = self.limit.load(Ordering::Relaxed);
+        if self.ids.len() > limit {
+            self.resize(limit);
         }
     }
 
@@ -120,8 +125,9 @@ impl Ring {
     }
 
     fn make_room(&mut self) {
-        if self.len == self.ids.len() && self.ids.len() < self.limit {
-            self.resize((self.ids.len() * 2).clamp(256.min(self.limit), self.limit));
+        let limit = self.limit.load(Ordering::Relaxed);
+        if self.len == self.ids.len() && self.ids.len() < limit {
+            self.resize((self.ids.len() * 2).clamp(GROW_FROM.min(limit), limit));
         }
     }
 
@@ -162,14 +168,15 @@ mod tests {
         fn it_is_a_window_over_the_last_ids(
             steps in prop::collection::vec((1u64..60, any::<bool>(), 0u32..2_000, 0u8..40), 0..600),
         ) {
-            let mut ring = Ring::new();
-            ring.limit(16);
+            let shared = Arc::new(AtomicUsize::new(16));
+            let mut ring = Ring::new(Arc::clone(&shared));
             let mut limit = 16;
             let mut model: VecDeque<(u64, u32)> = VecDeque::new();
             for (id, positioned, now, resize) in steps {
                 if resize < 2 {
                     limit = if resize == 0 { 8 } else { 32 };
-                    ring.limit(limit);
+                    shared.store(limit, Ordering::Relaxed);
+                    ring.shrink();
                     while model.len() > limit { model.pop_front(); }
                 }
                 let known = model.iter().rev().find(|(known, _)| *known == id)
@@ -186,8 +193,7 @@ mod tests {
 
     #[test]
     fn restoring_newest_first_keeps_the_newest() {
-        let mut ring = Ring::new();
-        ring.limit(256);
+        let mut ring = Ring::new(Arc::new(AtomicUsize::new(256)));
         (1..=300).rev().for_each(|id| ring.restore(id, 0));
         assert!((45..=300).all(|id| ring.check(id, true, 0)));
         assert!(!ring.check(44, true, 0));

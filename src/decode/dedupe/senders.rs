@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -48,29 +49,29 @@ pub struct Senders {
     senders: HashMap<String, Sender>,
     turn: u64,
     evicted: u64,
-    ids_max: usize,
+    /// What each ring may hold; read by the rings themselves, under their own locks.
+    ids_max: Arc<AtomicUsize>,
 }
 
 impl Senders {
     pub fn new(limits: DedupeLimits) -> Self {
-        Self { limits, senders: HashMap::new(), turn: 0, evicted: 0, ids_max: IDS_MAX }
+        Self { limits, senders: HashMap::new(), turn: 0, evicted: 0, ids_max: Arc::new(AtomicUsize::new(IDS_MAX)) }
     }
 
-    /// The sender's ring, and how many identities it may hold.
-    pub fn ring(&mut self, name: &str) -> (SharedRing, usize) {
+    /// The sender's ring.
+    pub fn ring(&mut self, name: &str) -> SharedRing {
         self.turn += 1;
-        let ids_max = self.ids_max;
         if let Some(sender) = self.senders.get_mut(name) {
             sender.used = self.turn;
-            return (Arc::clone(&sender.ring), ids_max);
+            return Arc::clone(&sender.ring);
         }
         if self.senders.len() >= self.senders_max() {
             self.forget_one();
         }
-        let ring = Arc::new(Mutex::new(Ring::new()));
+        let ring = Arc::new(Mutex::new(Ring::new(Arc::clone(&self.ids_max))));
         self.senders.insert(name.to_owned(), Sender { ring: Arc::clone(&ring), used: self.turn });
         self.share();
-        (ring, self.ids_max)
+        ring
     }
 
     fn senders_max(&self) -> usize {
@@ -92,14 +93,18 @@ impl Senders {
         let fit = bytes.saturating_sub(BYTES_PER_SENDER) / BYTES_PER_ID;
         let share = (fit + 1).next_power_of_two() / 2;
         let ids_max = share.clamp(IDS_MIN, IDS_MAX);
-        if ids_max < self.ids_max {
-            self.senders.values().for_each(|sender| sender.ring.lock().limit(ids_max));
+        if self.ids_max.swap(ids_max, Ordering::Relaxed) > ids_max {
+            self.senders.values().for_each(|sender| sender.ring.lock().shrink());
         }
-        self.ids_max = ids_max;
     }
 
     pub fn counts(&self) -> DedupeCounts {
         let bytes = self.senders.values().map(|sender| sender.ring.lock().bytes() + BYTES_PER_SENDER).sum();
-        DedupeCounts { senders: self.senders.len(), bytes, ids_per_sender: self.ids_max, senders_evicted: self.evicted }
+        DedupeCounts {
+            senders: self.senders.len(),
+            bytes,
+            ids_per_sender: self.ids_max.load(Ordering::Relaxed),
+            senders_evicted: self.evicted,
+        }
     }
 }
