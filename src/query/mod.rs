@@ -23,7 +23,12 @@ pub use error::SyntaxError;
 pub use grammar::{parse, parse_at};
 pub use matches::{Aliases, UNSEARCHED, matches};
 pub use record::{Parts, UNPARSED, build_record, event_id};
+#[cfg(test)]
+use record::parse_event_id;
 pub use segment::Stop;
 
 #[cfg(test)]
 mod engine_tests;
+
+#[cfg(test)]
+mod random_tests;
