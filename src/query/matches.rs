@@ -12,7 +12,7 @@
 //! - Regular expressions stand for a whole value as in Lucene; on texts, and bare, for any part of it. Case counts.
 //! - Ranges compare numbers with numbers and times with times (a bound as coarse as a date covers the whole day); other
 //!   strings by their bytes. A numeric bound fits no word, so `code:>=500` does not find `"OK"`.
-//! - `_exists_` wants a value that is neither null nor an empty object or array.
+//! - `_exists_` wants a string, a number or a bool, be it inside an object or an array of that name.
 //! - An alias (`log.level`) is asked beside the name itself: either may match.
 
 use std::collections::HashMap;
@@ -103,15 +103,19 @@ pub fn bare_matches(test: &Test, record: &Map<String, Json>) -> bool {
 /// A test on the values of one name, which is no alias.
 pub fn field_matches(name: &str, test: &Test, record: &Map<String, Json>) -> bool {
     let number = NumberTest::new(test);
-    visit(record, name, &mut |value| match value {
-        Json::Object(object) => matches!(test, Test::Exists) && !object.is_empty(),
-        value => any_leaf(value, &mut |value| match value {
-            Json::String(text) => string_fits(test, name, text),
-            Json::Bool(b) => string_fits(test, name, if *b { "true" } else { "false" }),
-            Json::Number(n) => Num::of(n).is_some_and(|n| number.fits(n)),
-            _ => false,
-        }),
-    })
+    visit(record, name, &mut |value| value_fits(name, test, &number, value))
+}
+
+/// An array's elements are values of its name; an object only exists, by what is in it.
+fn value_fits(name: &str, test: &Test, number: &NumberTest<'_>, value: &Json) -> bool {
+    match value {
+        Json::Null => false,
+        Json::Bool(b) => string_fits(test, name, if *b { "true" } else { "false" }),
+        Json::Number(n) => Num::of(n).is_some_and(|n| number.fits(n)),
+        Json::String(text) => string_fits(test, name, text),
+        Json::Array(items) => items.iter().any(|item| value_fits(name, test, number, item)),
+        object => matches!(test, Test::Exists) && any_leaf(object, &mut |_| true),
+    }
 }
 
 /// Calls `found` with the values at a dotted path until it says yes.

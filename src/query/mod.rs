@@ -32,7 +32,12 @@ pub use histogram::{BUCKETS_MAX, Histogram};
 pub use matches::{Aliases, UNSEARCHED, matches};
 pub use record::{Parts, UNPARSED, build_record, event_id};
 pub use search::{Hits, Place, Search};
+#[cfg(test)]
+use record::parse_event_id;
 pub use segment::Stop;
 
 #[cfg(test)]
 mod engine_tests;
+
+#[cfg(test)]
+mod random_tests;

@@ -247,7 +247,19 @@ impl<'s> Segment<'s> {
                 }
                 return Ok(found);
             }
-            "log.offset" => self.numbers(&DynamicColumn::U64(self.offsets.clone()), test, &mut found.sure),
+            "message" => {
+                // A line's words may stand in its fields alone, and so in no text: whatever a bare word finds.
+                found.maybe = match test {
+                    Test::Value { .. } => {
+                        let mut anywhere = self.bare(test)?;
+                        anywhere.sure.add(&anywhere.maybe);
+                        anywhere.sure
+                    }
+                    _ => Bits::all(self.docs()),
+                };
+                return Ok(found);
+            }
+            "log.offset" => self.numbers(&DynamicColumn::U64(self.offsets.clone()), test, &mut found),
             "event.id" => {
                 for doc in 0..self.docs() {
                     let number = self.streams.first(doc).unwrap_or(u64::MAX);
@@ -264,6 +276,12 @@ impl<'s> Segment<'s> {
                     }
                 }
             }
+            // Every record has the envelope's objects, by what is in them.
+            "event" if matches!(test, Test::Exists) => found.sure = Bits::all(self.docs()),
+            "log" if matches!(test, Test::Exists) => {
+                let has_offset = |doc: &u32| self.offsets.first(*doc).is_some();
+                (0..self.docs()).filter(has_offset).for_each(|doc| found.sure.set(doc));
+            }
             "parse.error" | "parse" => {
                 if name == "parse" && !matches!(test, Test::Exists) {
                     return Ok(found);
@@ -278,15 +296,18 @@ impl<'s> Segment<'s> {
         }
         self.stream_field(name, test, &mut found.sure);
         self.keywords(name, test, &mut found.sure)?;
-        self.columns(name, test, &mut found.sure)?;
+        self.columns(name, test, &mut found)?;
         found.maybe.add(&self.only_in_text(name, test)?);
         Ok(found)
     }
 
     /// Documents of the streams whose common fields fit.
     fn stream_field(&self, name: &str, test: &Test, sure: &mut Bits) {
-        let fits: Vec<bool> =
-            self.shard.streams().iter().map(|s| matches::field_matches(name, test, &s.fields)).collect();
+        self.streams_where(|fields| matches::field_matches(name, test, fields), sure);
+    }
+
+    fn streams_where(&self, fits: impl Fn(&Map<String, Json>) -> bool, sure: &mut Bits) {
+        let fits: Vec<bool> = self.shard.streams().iter().map(|s| fits(&s.fields)).collect();
         if !fits.contains(&true) {
             return;
         }
@@ -336,31 +357,33 @@ impl<'s> Segment<'s> {
     }
 
     /// Documents whose numbers, bools or times of that name fit.
-    fn columns(&self, name: &str, test: &Test, sure: &mut Bits) -> Result<(), Stop> {
+    fn columns(&self, name: &str, test: &Test, found: &mut Found) -> Result<(), Stop> {
         let columns = self.reader.fast_fields();
         for path in self.paths_under(name, test) {
             for handle in columns.dynamic_column_handles(&column_name("num", &path))? {
-                self.numbers(&handle.open()?, test, sure);
+                self.numbers(&handle.open()?, test, found);
             }
             for handle in columns.dynamic_column_handles(&column_name("kw", &path))? {
                 if let DynamicColumn::Bool(column) = handle.open()? {
                     for doc in 0..self.docs() {
                         let fits = |b| matches::string_fits(test, name, if b { "true" } else { "false" });
                         if column.values_for_doc(doc).any(fits) {
-                            sure.set(doc);
+                            found.sure.set(doc);
                         }
                     }
                 }
             }
             let stamp = format!("{STAMP_PREFIX}{path}");
             for handle in columns.dynamic_column_handles(&column_name("num", &stamp))? {
-                self.stamps(&handle.open()?, sure, |text| matches::string_fits(test, name, text));
+                self.stamps(&handle.open()?, &mut found.sure, |text| matches::string_fits(test, name, text));
             }
         }
         Ok(())
     }
 
-    fn numbers(&self, column: &DynamicColumn, test: &Test, sure: &mut Bits) {
+    /// Documents whose number fits; where integers and broken numbers share a name, all are floats, which print
+    /// otherwise and lose digits: those only may.
+    fn numbers(&self, column: &DynamicColumn, test: &Test, found: &mut Found) {
         let test = NumberTest::new(test);
         if matches!(test, NumberTest::Never) {
             return;
@@ -369,11 +392,16 @@ impl<'s> Segment<'s> {
             let fits = match column {
                 DynamicColumn::U64(c) => c.values_for_doc(doc).any(|n| test.fits(Num::U(n))),
                 DynamicColumn::I64(c) => c.values_for_doc(doc).any(|n| test.fits(signed(n))),
-                DynamicColumn::F64(c) => c.values_for_doc(doc).any(|n| test.fits(Num::F(n))),
+                DynamicColumn::F64(c) => {
+                    if c.values_for_doc(doc).any(|n| test.fits(Num::F(n)) || test.fits(integral(n))) {
+                        found.maybe.set(doc);
+                    }
+                    false
+                }
                 _ => false,
             };
             if fits {
-                sure.set(doc);
+                found.sure.set(doc);
             }
         }
     }
@@ -398,11 +426,14 @@ impl<'s> Segment<'s> {
         let unindexed = self.shard.is_unindexed(name);
         let by_words = match test {
             Test::Value { words, .. } if !words.is_empty() => Some(self.all_words(words)?),
-            // A number or a time is never only in the text.
+            // A number or a time is too short to be in the text alone.
             Test::Range(range) => {
                 let plain =
                     |b: &super::ast::Bound| Num::parse(&b.text).is_some() || super::when::span(&b.text).is_some();
-                if !unindexed && [&range.low, &range.high].into_iter().flatten().all(plain) {
+                // Only a field that is always a text, as klog's `msg`, keeps even a number there.
+                let mut described = self.parser.grammars().iter().flat_map(|grammar| grammar.fields);
+                let is_text = described.any(|f| f.name == name && f.role == Role::Text && !f.number);
+                if !unindexed && !is_text && [&range.low, &range.high].into_iter().flatten().all(plain) {
                     return Ok(self.none());
                 }
                 None
@@ -478,18 +509,24 @@ impl<'s> Segment<'s> {
                 let glob = &words[0];
                 let index = self.reader.inverted_index(self.shard.fields.text)?;
                 self.dictionary(&index, "", &mut found.sure, |word| glob.is_match(word))?;
-                self.bare_values(test, &mut found.sure)?;
+                self.bare_values(test, &mut found)?;
                 let header = match (glob.0.first(), glob.0.get(1)) {
                     (Some(Step::Char(c)), Some(Step::Char(d))) => "iwef".contains(*c) && d.is_ascii_digit(),
                     (Some(Step::Char(c)), _) => "iwef".contains(*c),
                     _ => true,
                 };
-                if header {
+                // A line may write a number with zeros in front.
+                let digits = glob.0.iter().all(|step| !matches!(step, Step::Char(c) if !c.is_ascii_digit()));
+                if digits {
+                    self.covered()?.iter().for_each(|docs| found.maybe.add(docs));
+                } else if header {
                     self.by_grammar()?.get("klog").into_iter().for_each(|docs| found.maybe.add(docs));
                 }
             }
             Test::Wildcard { .. } | Test::Regex(_) => found.maybe = Bits::all(self.docs()),
         }
+        // A stream's fields of other names than the usual ones are searched, for all its records.
+        self.streams_where(|fields| matches::bare_matches(test, fields), &mut found.sure);
         Ok(found)
     }
 
@@ -499,18 +536,33 @@ impl<'s> Segment<'s> {
         let index = self.reader.inverted_index(self.shard.fields.text)?;
         let exact = term_of(word).1;
         self.text_word(&index, word, if exact { &mut found.sure } else { &mut found.maybe })?;
-        self.bare_values(test, &mut found.sure)?;
+        self.bare_values(test, found)?;
         let header = word.as_bytes();
+        // A line may write a number with zeros in front.
+        if header.len() > 1 && header[0] == b'0' && header.iter().all(u8::is_ascii_digit) {
+            let mut same = self.nothing();
+            let number = Test::value(word.trim_start_matches('0'));
+            let number = if word.bytes().all(|b| b == b'0') { Test::value("0") } else { number };
+            for path in self.shard.paths().iter().filter(|path| !is_unsearched(path)) {
+                for handle in self.reader.fast_fields().dynamic_column_handles(&column_name("num", path))? {
+                    self.numbers(&handle.open()?, &number, &mut same);
+                }
+            }
+            found.maybe.add(&same.sure);
+            found.maybe.add(&same.maybe);
+        }
         if let [b'i' | b'w' | b'e' | b'f', digits @ ..] = header
             && digits.len() == 4
             && digits.iter().all(u8::is_ascii_digit)
         {
             let number = |d: &[u8]| u64::from(d[0] - b'0') * 10 + u64::from(d[1] - b'0');
-            let (mut month, mut day) = (self.none(), self.none());
+            let (mut month, mut day) = (self.nothing(), self.nothing());
             let equal = |n: u64| Test::value(n.to_string());
             self.columns("month", &equal(number(&digits[..2])), &mut month)?;
             self.columns("day", &equal(number(&digits[2..])), &mut day)?;
-            found.maybe.add(&month.and(&day));
+            month.sure.add(&month.maybe);
+            day.sure.add(&day.maybe);
+            found.maybe.add(&month.sure.and(&day.sure));
         }
         Ok(())
     }
@@ -539,13 +591,10 @@ impl<'s> Segment<'s> {
     }
 
     /// Every value outside the text index: keywords, identifiers, numbers, bools, times.
-    fn bare_values(&self, test: &Test, sure: &mut Bits) -> Result<(), Stop> {
+    fn bare_values(&self, test: &Test, found: &mut Found) -> Result<(), Stop> {
         let fits = |value: &str| quick(test, value) && matches::bare_fits_str(test, value);
         for field in [self.shard.fields.kw, self.shard.fields.ident] {
-            if field == self.shard.fields.ident && !self.may_be_identifier(test) {
-                continue;
-            }
-            self.json_dictionary(field, sure, fits)?;
+            self.json_dictionary(field, &mut found.sure, fits)?;
         }
         let columns = self.reader.fast_fields();
         let digits = match test {
@@ -559,11 +608,11 @@ impl<'s> Segment<'s> {
             let name = path.replace('.', "\u{1}");
             if digits {
                 for handle in columns.dynamic_column_handles(&column_name("num", &name))? {
-                    self.bare_numbers(&handle.open()?, test, sure);
+                    self.bare_numbers(&handle.open()?, test, found);
                 }
                 let stamp = format!("{STAMP_PREFIX}{name}");
                 for handle in columns.dynamic_column_handles(&column_name("num", &stamp))? {
-                    self.stamps(&handle.open()?, sure, fits);
+                    self.stamps(&handle.open()?, &mut found.sure, fits);
                 }
             }
             if fits("true") || fits("false") {
@@ -571,7 +620,7 @@ impl<'s> Segment<'s> {
                     if let DynamicColumn::Bool(column) = handle.open()? {
                         for doc in 0..self.docs() {
                             if column.values_for_doc(doc).any(|b| fits(if b { "true" } else { "false" })) {
-                                sure.set(doc);
+                                found.sure.set(doc);
                             }
                         }
                     }
@@ -581,7 +630,7 @@ impl<'s> Segment<'s> {
         Ok(())
     }
 
-    fn bare_numbers(&self, column: &DynamicColumn, test: &Test, sure: &mut Bits) {
+    fn bare_numbers(&self, column: &DynamicColumn, test: &Test, found: &mut Found) {
         // A whole number has one spelling, so it can be compared as a number; others are printed.
         let wanted = match test {
             Test::Value { words, .. } if words.len() == 1 => {
@@ -604,21 +653,24 @@ impl<'s> Segment<'s> {
             let any = match column {
                 DynamicColumn::U64(c) => c.values_for_doc(doc).any(|n| fits(Num::U(n))),
                 DynamicColumn::I64(c) => c.values_for_doc(doc).any(|n| fits(signed(n))),
-                DynamicColumn::F64(c) => c.values_for_doc(doc).any(|n| fits(Num::F(n)) || fits(integral(n))),
+                DynamicColumn::F64(c) => {
+                    if c.values_for_doc(doc).any(|n| fits(Num::F(n)) || fits(integral(n))) {
+                        found.maybe.set(doc);
+                    }
+                    false
+                }
                 _ => false,
             };
             if any {
-                sure.set(doc);
+                found.sure.set(doc);
             }
         }
     }
 
-    /// Identifiers are many: they are looked through only for words that some of them may hold.
-    fn may_be_identifier(&self, test: &Test) -> bool {
-        match test {
-            Test::Value { words, .. } => words.iter().all(|w| w.bytes().any(|b| b.is_ascii_digit()) || is_hex(w)),
-            _ => true,
-        }
+    /// The documents of the grammars whose lines are not tokenised.
+    fn covered(&self) -> Result<Vec<Bits>, Stop> {
+        let covers = |name: &str| self.parser.grammar(name).is_some_and(|grammar| grammar.covers_line);
+        Ok(self.by_grammar()?.iter().filter(|(name, _)| covers(name)).map(|(_, docs)| docs.clone()).collect())
     }
 
     // --- dictionaries ---------------------------------------------------------------------------------------------
@@ -691,10 +743,6 @@ fn column_name(field: &str, path: &str) -> String {
 fn is_unsearched(path: &str) -> bool {
     let top = path.split([PATH_SEPARATOR, '.']).next().unwrap_or_default();
     UNSEARCHED.contains(&top)
-}
-
-fn is_hex(word: &str) -> bool {
-    word.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn signed(n: i64) -> Num {
