@@ -17,7 +17,7 @@ use loghound::ship::{self, Options, SendError, Stats, Traffic};
 const DISK: &str = "size=256m";
 
 /// The journal's reserve, smaller than the disk; the default is made for real ones.
-const CONFIG: &str = "journal:\n  disk_reserve: 8MiB\n";
+const CONFIG: &str = "journal:\n  disk_reserve_bytes: 8MiB\n";
 
 struct Tmpfs(PathBuf);
 

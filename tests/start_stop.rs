@@ -19,10 +19,11 @@ fn all_configuration_problems_are_told_at_once_and_no_port_opens() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("loghound.yaml");
     let data = dir.path().join("data");
-    std::fs::write(&file, "beats:\n  listen: nonsense\n  window_evnts_max: 5\njournal:\n  max_bytes: 3 potatoes\n").unwrap();
+    std::fs::write(&file, "beats:\n  listen: nonsense\n  window_evnts_max: 5\njournal:\n  bytes_max: 3 potatoes\n")
+        .unwrap();
     let (code, said) = serve(&["--config", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()]);
     assert_eq!(code, Some(2), "{said}");
-    for part in ["beats.listen", "nonsense", "window_events_max", "journal.max_bytes", "3 potatoes"] {
+    for part in ["beats.listen", "nonsense", "window_events_max", "journal.bytes_max", "3 potatoes"] {
         assert!(said.contains(part), "{part} is not in:\n{said}");
     }
     assert!(!data.exists(), "nothing may be touched before the configuration is sound");
@@ -32,8 +33,7 @@ fn all_configuration_problems_are_told_at_once_and_no_port_opens() {
 fn listening_to_the_world_without_authentication_has_to_be_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let (code, said) =
-        serve(&["--http", "0.0.0.0:0", "--beats", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()]);
+    let (code, said) = serve(&["--http", "0.0.0.0:0", "--beats", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("insecure"), "{said}");
 }
@@ -62,7 +62,5 @@ fn a_terminated_process_keeps_every_acknowledged_line() {
     let status = server.terminate();
     assert!(status.success(), "{status}\n{}", server.log());
     server.restart();
-    eventually(Duration::from_secs(30), || {
-        same_lines(&counted(&lines), &counted(server.messages("host.name:drain")))
-    });
+    eventually(Duration::from_secs(30), || same_lines(&counted(&lines), &counted(server.messages("host.name:drain"))));
 }

@@ -27,6 +27,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Receive, keep and search: the log service.
+    Serve(serve::Args),
     /// Serve on a temporary directory, with sample traffic in it.
     Demo(demo::Args),
     /// Turn log lines into records, one JSON object a line, without a server.
@@ -63,6 +65,7 @@ pub struct Usage(pub String);
 pub fn main() -> ExitCode {
     // clap itself prints and exits, 0 for help and 2 for mistakes.
     let done = match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Parse(args) => parse::run(&args.grammar, args.input_format, args.file.as_deref()),
         Command::Ship(args) => ship::run(args),

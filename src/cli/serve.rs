@@ -1,8 +1,16 @@
 //! `loghound serve`: reads the configuration, starts the program, says where it listens and what to try next.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::{ClientAuth, Config};
+use crate::decode::DedupeLimits;
+use crate::ingest::beats;
+use crate::ingest::frame::Limits;
+use crate::{api, pipeline, store, telemetry};
 
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(skip)]
@@ -85,6 +93,73 @@ fn reachable(addr: SocketAddr) -> SocketAddr {
 pub fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "loghound".to_owned())
 }
+
+/// Runs until SIGTERM or an interrupt.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let config = args.load()?;
+    telemetry::init_logs(&config.log.level, config.log.format)?;
+    let data_dir = config.data_dir.clone();
+    pipeline::run(settings(&config), |at| {
+        // Where nobody reads standard output, the ports are open all the same.
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(banner(at.beats, at.http, &data_dir, &program()).as_bytes());
+        let _ = stdout.flush();
+    })?;
+    Ok(())
+}
+
+/// The configuration in the words of the rooms it is for.
+fn settings(config: &Config) -> pipeline::Settings {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let tls = &config.beats.tls;
+    let beats_tls = tls.certificate.clone().zip(tls.key.clone()).map(|(certificate, key)| beats::tls::TlsFiles {
+        certificate,
+        key,
+        client_authentication: match (tls.client_auth, &tls.client_ca) {
+            (Some(ClientAuth::None), _) | (None, None) => beats::tls::ClientAuthentication::None,
+            (Some(ClientAuth::Optional), _) => beats::tls::ClientAuthentication::Optional,
+            (Some(ClientAuth::Required), _) | (None, Some(_)) => beats::tls::ClientAuthentication::Required,
+        },
+        certificate_authorities: tls.client_ca.iter().cloned().collect(),
+    });
+    pipeline::Settings {
+        data_dir: config.data_dir.clone(),
+        beats_listen: config.beats.listen.to_string(),
+        beats: beats::Settings {
+            limits: Limits {
+                window_events_max: config.beats.window_events_max as u32,
+                frame_bytes_max: config.beats.frame_bytes_max as usize,
+                compressed_bytes_max: config.beats.compressed_bytes_max as usize,
+                inflated_bytes_max: config.beats.inflated_bytes_max as usize,
+                ..Limits::default()
+            },
+            connections_max: config.beats.connections_max,
+            memory_budget: config.beats.memory_bytes_max as usize,
+            idle_timeout: config.beats.idle_timeout,
+            ..Default::default()
+        },
+        beats_tls,
+        http_listen: config.http.listen.to_string(),
+        api: api::Settings {
+            queries_max: config.http.queries_max,
+            query_time_max: config.http.query_timeout,
+            request_time_max: config.http.query_timeout + Duration::from_secs(10),
+            ..Default::default()
+        },
+        journal_bytes_max: config.journal.bytes_max,
+        journal_segment_bytes: config.journal.segment_bytes,
+        journal_disk_reserve_bytes: config.journal.disk_reserve_bytes,
+        store: store::Options::default(),
+        workers: if config.store.workers == 0 { cores } else { config.store.workers },
+        commit_interval: config.store.commit_interval,
+        dedupe: DedupeLimits::default(),
+        live_bytes_max: LIVE_BYTES_MAX,
+        shutdown_deadline: config.stop_timeout,
+    }
+}
+
+/// Received batches that wait for a worker in memory; further ones wait in the journal. Bytes.
+const LIVE_BYTES_MAX: usize = 48 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,16 @@ pub fn keys() -> Vec<Key> {
         key("beats.memory_bytes_max", "memory that windows under way may take", |c, v| {
             put(&mut c.beats.memory_bytes_max, bytes(v))
         }),
+        key("beats.window_events_max", "events one window may announce", |c, v| {
+            put(&mut c.beats.window_events_max, window_events(v))
+        }),
+        key("beats.frame_bytes_max", "size of one event's frame", |c, v| put(&mut c.beats.frame_bytes_max, bytes(v))),
+        key("beats.compressed_bytes_max", "size of one compressed frame", |c, v| {
+            put(&mut c.beats.compressed_bytes_max, bytes(v))
+        }),
+        key("beats.inflated_bytes_max", "what a window may inflate to", |c, v| {
+            put(&mut c.beats.inflated_bytes_max, bytes(v))
+        }),
         key("beats.idle_timeout", "a silent connection is closed after this", |c, v| {
             put(&mut c.beats.idle_timeout, duration(v))
         }),
@@ -75,6 +85,12 @@ fn path(text: &str) -> Result<PathBuf, String> {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let text = text.replace("localhost:", "127.0.0.1:");
     text.parse().map_err(|_| format!("{text:?} is not an address: write IP:PORT, such as 127.0.0.1:5044 or [::]:5044"))
+}
+
+/// A window's count is a 32-bit number on the wire.
+fn window_events(text: &str) -> Result<usize, String> {
+    let events = count(text)?;
+    if u32::try_from(events).is_ok() { Ok(events) } else { Err(format!("{text:?} is too many: at most {}", u32::MAX)) }
 }
 
 fn number(text: &str) -> Result<usize, String> {

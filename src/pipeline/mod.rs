@@ -1,1 +1,308 @@
-//! (room)
+//! Wires the rooms: threads, queues, start, drain, stop.
+//!
+//! Started inside out (lock, store, journal, indexing, API, then the receiver) and stopped in the reverse order: stop
+//! receiving, acknowledge what is journalled, index and commit it, close. Whatever a deadline cuts off is in the
+//! journal and is indexed at the next start.
+
+mod backend;
+mod clock;
+mod indexer;
+mod intake;
+mod live;
+mod lock;
+mod queue;
+mod tail;
+mod worker;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+pub use backend::Pipeline;
+pub use clock::Clock;
+pub use lock::{DataDirLock, LockError};
+pub use tail::TailHub;
+
+use self::indexer::Indexer;
+use self::intake::Intake;
+use crate::api;
+use crate::decode::{DedupeLimits, Streams};
+use crate::ingest::beats;
+use crate::ingest::dead_letters::{DeadLetter, DeadLetters};
+use crate::ingest::frame;
+use crate::journal::{self, Journal, Position};
+use crate::parse::Parser;
+use crate::query::Engine;
+use crate::record::Batch;
+use crate::store::{self, Store};
+use crate::telemetry::Metrics;
+
+/// What the threads of the path share.
+pub struct Context {
+    pub store: Arc<Store>,
+    pub journal: Journal,
+    pub parser: Arc<Parser>,
+    pub streams: Arc<Streams>,
+    pub dead_letters: Mutex<DeadLetters>,
+    pub live: live::LiveBatches,
+    pub tails: TailHub,
+    pub engine: Engine,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+    pub limits: frame::Limits,
+    pub dedupe: DedupeLimits,
+    pub workers: usize,
+    pub commit_interval: Duration,
+    pub data_dir: PathBuf,
+    /// What was journalled before this process started.
+    pub recovered_through: Position,
+}
+
+/// How often the TLS files are looked at.
+const TLS_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Indexing had to stop; it starts again from the last commit.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Journal(#[from] journal::ReadError),
+    #[error("dead-letter store: {0}")]
+    DeadLetters(#[from] crate::ingest::dead_letters::Error),
+    #[error("an indexing thread panicked; its message is in the log")]
+    Panicked,
+}
+
+impl Context {
+    /// Keeps undecodable events of a batch where a person can look at them.
+    fn bury(&self, position: Position, batch: &Batch, bad: &[(usize, &[u8], String)]) -> Result<(), IndexError> {
+        let letters: Vec<DeadLetter> = bad
+            .iter()
+            .map(|(index, bytes, reason)| DeadLetter {
+                position: position.0,
+                index: *index as u32,
+                received_at: crate::record::time::format_rfc3339(batch.received_at),
+                peer: batch.peer.clone(),
+                reason: reason.clone(),
+                body_base64: DeadLetter::encode(bytes),
+            })
+            .collect();
+        let new = self.dead_letters.lock().append(&letters)?;
+        self.metrics.events_dead_lettered.inc_by(new as u64);
+        Ok(())
+    }
+}
+
+/// What a process is started with.
+pub struct Settings {
+    pub data_dir: PathBuf,
+    pub beats_listen: String,
+    pub beats: beats::Settings,
+    pub beats_tls: Option<beats::tls::TlsFiles>,
+    pub http_listen: String,
+    pub api: api::Settings,
+    pub journal_bytes_max: u64,
+    pub journal_segment_bytes: u64,
+    pub journal_disk_reserve_bytes: u64,
+    pub store: store::Options,
+    pub workers: usize,
+    pub commit_interval: Duration,
+    pub dedupe: DedupeLimits,
+    pub live_bytes_max: usize,
+    pub shutdown_deadline: Duration,
+}
+
+/// Where a started process listens.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    pub beats: SocketAddr,
+    pub http: SocketAddr,
+}
+
+/// A process could not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    #[error("dead-letter store: {0}")]
+    DeadLetters(#[from] crate::ingest::dead_letters::Error),
+    #[error(transparent)]
+    Tls(#[from] beats::tls::TlsError),
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Listen { key: &'static str, address: String, source: std::io::Error },
+    #[error("cannot start: {0}")]
+    Start(String),
+}
+
+/// Runs until SIGTERM or SIGINT, then drains. `announce` is called once both ports are open.
+pub fn run(settings: Settings, announce: impl FnOnce(&Addresses)) -> Result<(), RunError> {
+    let _lock = DataDirLock::acquire(&settings.data_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.workers.clamp(2, 8))
+        .thread_name("loghound-io")
+        .enable_all()
+        .build()
+        .map_err(|e| RunError::Start(e.to_string()))?;
+    let context = Arc::new(open(&settings)?);
+    let indexer = Arc::new(Indexer::new(Arc::clone(&context), runtime.handle().clone()));
+    let (drain, abort) = (indexer.drain_flag(), indexer.abort_flag());
+    let served = runtime.block_on(async {
+        let listeners = listen(&settings).await?;
+        let indexing = std::thread::Builder::new()
+            .name("loghound-index".into())
+            .spawn({
+                let indexer = Arc::clone(&indexer);
+                move || indexer.run()
+            })
+            .map_err(|e| RunError::Start(e.to_string()))?;
+        let deadline = serve(&settings, &context, listeners, announce).await?;
+        drain.store(true, Ordering::Release);
+        while !indexing.is_finished() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if !indexing.is_finished() {
+            warn!("not everything was indexed before the shutdown deadline; the journal holds the rest");
+            abort.store(true, Ordering::Release);
+        }
+        let _ = tokio::task::spawn_blocking(move || indexing.join()).await;
+        Ok::<(), RunError>(())
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served?;
+    info!("stopped");
+    Ok(())
+}
+
+/// Opens what is on disk, saying what was found damaged.
+fn open(settings: &Settings) -> Result<Context, RunError> {
+    let metrics = Arc::new(Metrics::new().map_err(|e| RunError::Start(e.to_string()))?);
+    let store = Store::open(settings.data_dir.join("shards"), settings.store.clone())?;
+    for damage in store.set_aside() {
+        error!(shard = damage.day, "{}", damage.message);
+    }
+    let (journal, report) = Journal::open(journal::Options {
+        dir: settings.data_dir.join("journal"),
+        segment_bytes: settings.journal_segment_bytes,
+        bytes_max: settings.journal_bytes_max,
+        disk_reserve_bytes: settings.journal_disk_reserve_bytes,
+    })?;
+    for damage in &report.damages {
+        error!(%damage, "journal damage");
+        metrics.journal_damages.inc();
+    }
+    if let Some(torn) = &report.torn {
+        info!(%torn, "cut off a write that was interrupted; nothing in it was acknowledged");
+    }
+    // Were the journal's directory lost, its positions would start over and shards would take new batches for old.
+    let held = store.committed().iter().map(|(_, position)| *position).max().unwrap_or(0);
+    journal.never_below(Position(held));
+    let (store, parser) = (Arc::new(store), Arc::new(Parser::builtin()));
+    let engine = Engine::new(Arc::clone(&store), Arc::clone(&parser));
+    Ok(Context {
+        store,
+        recovered_through: *journal.durable().borrow(),
+        journal,
+        parser,
+        streams: Arc::new(Streams::new(Default::default())),
+        dead_letters: Mutex::new(DeadLetters::open(&settings.data_dir.join("dead-letters"))?),
+        live: live::LiveBatches::new(settings.live_bytes_max),
+        tails: TailHub::new(engine.aliases().clone()),
+        engine,
+        metrics,
+        clock: Clock,
+        limits: settings.beats.limits,
+        data_dir: settings.data_dir.clone(),
+        dedupe: settings.dedupe.clone(),
+        workers: settings.workers,
+        commit_interval: settings.commit_interval,
+    })
+}
+
+struct Listeners {
+    beats: TcpListener,
+    http: TcpListener,
+    tls: Option<Arc<beats::tls::Acceptor>>,
+}
+
+/// Opens both ports, so that a port in use is known before anything is started.
+async fn listen(settings: &Settings) -> Result<Listeners, RunError> {
+    let bind = async |key: &'static str, address: &str| {
+        TcpListener::bind(address).await.map_err(|source| RunError::Listen { key, address: address.to_owned(), source })
+    };
+    let tls = settings.beats_tls.clone().map(beats::tls::Acceptor::new).transpose()?.map(Arc::new);
+    let beats = bind("beats.listen", &settings.beats_listen).await?;
+    let http = bind("http.listen", &settings.http_listen).await?;
+    Ok(Listeners { beats, http, tls })
+}
+
+/// Serves until asked to stop, then acknowledges what was received whole. Returns when everything must have ended.
+async fn serve(
+    settings: &Settings,
+    context: &Arc<Context>,
+    listeners: Listeners,
+    announce: impl FnOnce(&Addresses),
+) -> Result<Instant, RunError> {
+    let failed = |e: std::io::Error| RunError::Start(e.to_string());
+    let addresses = Addresses {
+        beats: listeners.beats.local_addr().map_err(failed)?,
+        http: listeners.http.local_addr().map_err(failed)?,
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+
+    let closing_api = CancellationToken::new();
+    let closing_beats = CancellationToken::new();
+    let clock = context.clock;
+    let ack_metrics = Arc::clone(&context.metrics);
+    let receiver = Arc::new(beats::Server::new(
+        settings.beats.clone(),
+        Arc::new(Intake(Arc::clone(context))),
+        listeners.tls.clone(),
+        Arc::new(move || clock.now()),
+        Arc::new(move |took: Duration| ack_metrics.ack_seconds.observe(took.as_secs_f64())),
+    ));
+    let pipeline =
+        Arc::new(Pipeline::new(Arc::clone(context), receiver.counters(), receiver.budget(), closing_api.clone()));
+    let router = api::router(pipeline, Arc::clone(&context.metrics), settings.api.clone(), closing_api.clone());
+    let api_settings = settings.api.clone();
+    let api_closing = closing_api.clone();
+    let api_task = tokio::spawn(async move { api::serve(listeners.http, router, &api_settings, api_closing).await });
+    let receiving = tokio::spawn({
+        let (receiver, closing) = (Arc::clone(&receiver), closing_beats.clone());
+        async move { receiver.run(listeners.beats, closing).await }
+    });
+    announce(&addresses);
+
+    let mut reload = tokio::time::interval(TLS_CHECK_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => if let Some(tls) = &listeners.tls { tls.reload(); },
+            _ = reload.tick() => if let Some(tls) = &listeners.tls { tls.reload(); },
+        }
+    }
+    info!("stopping: finishing the windows in hand, then indexing what is in the journal");
+    let deadline = Instant::now() + settings.shutdown_deadline;
+    closing_beats.cancel();
+    if tokio::time::timeout_at(deadline.into(), receiving).await.is_err() {
+        warn!("some connections did not end before the shutdown deadline; their senders send again");
+    }
+    closing_api.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(2), api_task).await;
+    Ok(deadline)
+}

@@ -111,7 +111,7 @@ impl<'q> Lexer<'q> {
             closes.then_some(i)
         })?;
         // `path:/healthz path:/` has its second slash after a colon: it opens a value, it closes none.
-        let opens_another = body[..end].ends_with(':') || body[..end].ends_with(char::is_whitespace);
+        let opens_another = body[..end].ends_with(':');
         if end == 0 || opens_another || !Self::at_edge(&body[end + 1..]) {
             return None;
         }

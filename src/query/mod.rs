@@ -1,13 +1,29 @@
 //! Finds records: the query language, what it means ([`matches`]), and its plan over the store's shards.
+//!
+//! Reads only. Every query has a deadline, looks at one segment at a time, and holds no more than that segment's sets
+//! of documents and the records it returns.
 
 mod ast;
+mod bits;
+mod engine;
 mod error;
 mod glob;
 mod grammar;
 mod lexer;
+mod matches;
+mod number;
+mod record;
+mod segment;
 mod when;
 mod words;
 
 pub use ast::{Bound, Expr, Leaf, Range, RegexTest, Test};
+pub use engine::{BUCKETS_MAX, Between, Engine, Facet, Facets, FieldType, Histogram, Hits, Place, Search};
 pub use error::SyntaxError;
 pub use grammar::{parse, parse_at};
+pub use matches::{Aliases, UNSEARCHED, matches};
+pub use record::{Parts, UNPARSED, build_record, event_id};
+pub use segment::Stop;
+
+#[cfg(test)]
+mod engine_tests;

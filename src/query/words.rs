@@ -4,7 +4,7 @@ use super::glob::Glob;
 
 /// The words of `text`, lower-cased, in order: maximal runs of alphanumerics and `_`.
 pub fn words_of(text: &str) -> Vec<String> {
-    text.split(|c| !super::glob::is_word_char(c)).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
+    crate::store::words::words(text).map(std::borrow::Cow::into_owned).collect()
 }
 
 /// Whether the words of `text` hold `wanted` one after the other. A `wanted` without words is looked for as it

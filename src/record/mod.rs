@@ -9,4 +9,4 @@ pub mod time;
 pub use batch::{Batch, BatchHeaderError, Wire};
 pub use event::{Event, Record};
 pub use fields::{Field, Fields, PATH_SEPARATOR, Role, Value};
-pub use stream::{Stream, StreamKey};
+pub use stream::{Stream, StreamKey, lookup as lookup_path};

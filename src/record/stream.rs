@@ -36,7 +36,7 @@ impl Stream {
 }
 
 /// Finds `path` in nested objects, where a key itself may hold dots.
-pub(crate) fn lookup<'j>(object: &'j Map<String, Json>, path: &str) -> Option<&'j Json> {
+pub fn lookup<'j>(object: &'j Map<String, Json>, path: &str) -> Option<&'j Json> {
     if let Some(value) = object.get(path) {
         return Some(value);
     }

@@ -1,242 +1,380 @@
-//! One sender: reads windows, hands them on, acknowledges in order, keeps the sender's timer quiet while it waits.
+//! One sender: reads its windows, hands them on, acknowledges in order, keeps its timer quiet while it waits.
+//!
+//! A sender's write of a window fails after 30 s (go-lumber), so a window that was begun is read to its end and only
+//! the acknowledgement is held back. A window is begun when the memory budget admits it.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::budget::{Budget, Share};
-use super::counters::CloseReason;
+use super::budget::Hold;
+use super::counters::{CloseReason, Gauge};
+use super::outstanding::{Outstanding, Owed};
 use super::server::Shared;
-use super::window::{Step, Window, WindowReader};
-use crate::ingest::Sink;
+use super::window::{Malformed, Progress, Window, Windows};
 use crate::ingest::frame::FrameError;
+use crate::ingest::{Sink, SinkError};
 use crate::record::{Batch, Wire};
 
-/// Windows that may wait for their acknowledgement before reading pauses: Filebeat pipelines two.
-const WINDOWS_PENDING_MAX: usize = 3;
-const READ_BYTES: usize = 64 << 10;
-const READ_BYTES_FIRST: usize = 4 << 10;
+/// Windows that may wait for their acknowledgement before reading pauses. Filebeat pipelines two.
+const OUTSTANDING_MAX: usize = 3;
+/// The read buffer's size while little comes, and its largest.
+const BUFFER_BYTES: usize = 8 << 10;
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+/// A window whose bytes pause this long is no longer counted for more than it holds: others may begin.
+const SETTLE_AFTER: Duration = Duration::from_millis(250);
+/// How much a closed connection's peer may still send, and for how long, before what it sent unread makes the system
+/// answer with RST, which could overtake the last acknowledgement.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER: Duration = Duration::from_millis(500);
 
-type Accepting = Pin<Box<dyn Future<Output = bool> + Send>>;
+type Admitting = Pin<Box<dyn Future<Output = Hold> + Send>>;
 
-struct Pending {
-    version: u8,
-    sequence: u32,
-    received: Instant,
-    accepting: Option<Accepting>,
-    _share: Option<Share>,
-}
-
-/// What the connection waits for, whichever comes first.
+/// What happened, of all that a connection waits for.
 enum Wake {
-    Bytes(std::io::Result<usize>),
-    Admitted,
-    Accepted(bool),
-    KeepAlive,
-    Quiet,
+    Read(std::io::Result<usize>),
+    Admitted(Hold),
+    Accepted(Owed, Result<(), SinkError>),
+    Timer,
     Stop,
 }
 
-/// Serves one connection until it ends; returns why it did.
+struct Connection<'a, S, C> {
+    socket: C,
+    peer: &'a str,
+    shared: &'a Shared<S>,
+    windows: Windows,
+    outstanding: Outstanding,
+    /// The open window's memory, once it was admitted.
+    hold: Option<Hold>,
+    admitting: Option<Admitting>,
+    waiting: Option<Gauge<'a>>,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that were read and not yet looked at.
+    unread: std::ops::Range<usize>,
+    /// When a byte came, or reading went on.
+    heard: Instant,
+    /// When something was written, or the sender began to wait for something.
+    spoke: Instant,
+    /// The sender waits for an acknowledgement, or will.
+    owing: bool,
+    ended: Option<CloseReason>,
+}
+
+/// Serves one connection until it ends, owed acknowledgements included; returns why it did.
 pub async fn serve<S: Sink, C: AsyncRead + AsyncWrite + Unpin>(
-    mut socket: C,
+    socket: C,
     peer: &str,
     shared: &Shared<S>,
     stop: &CancellationToken,
 ) -> CloseReason {
-    let settings = &shared.settings;
-    let mut reader = WindowReader::new(settings.limits);
-    let mut share = shared.budget.share();
-    let mut pending: VecDeque<Pending> = VecDeque::new();
-    let mut admitting: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
-    let mut keep_alive: Pin<Box<Sleep>> = Box::pin(sleep_until(Instant::now() + settings.keepalive_interval));
-    let mut heard = Instant::now();
-    let mut stopping = false;
-    let mut ended: Option<CloseReason> = None;
-    loop {
-        // Owed acknowledgements go out before the end, unless the sender can no longer be written to.
-        if pending.is_empty() {
-            if let Some(reason) = ended {
-                if matches!(reason, CloseReason::Idle | CloseReason::Shutdown | CloseReason::Peer) {
-                    let _ = timeout(settings.write_timeout, socket.shutdown()).await;
-                }
+    let now = Instant::now();
+    let connection = Connection {
+        socket,
+        peer,
+        shared,
+        windows: Windows::new(shared.settings.limits),
+        outstanding: Outstanding::default(),
+        hold: None,
+        admitting: None,
+        waiting: None,
+        buffer: vec![0; BUFFER_BYTES],
+        unread: 0..0,
+        heard: now,
+        spoke: now,
+        owing: false,
+        ended: None,
+    };
+    connection.run(stop).await
+}
+
+impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
+    async fn run(mut self, stop: &CancellationToken) -> CloseReason {
+        loop {
+            self.advance();
+            if let Some(reason) = self.ended
+                && self.outstanding.is_empty()
+            {
+                self.close().await;
                 return reason;
             }
-            if stopping && !reader.is_open() {
-                ended = Some(CloseReason::Shutdown);
-                continue;
-            }
-        }
-        let waiting = !pending.is_empty() || reader.is_open();
-        let reading = ended.is_none() && !stopping && admitting.is_none() && pending.len() < WINDOWS_PENDING_MAX;
-        let quiet_after = if reader.is_open() { settings.stall_timeout } else { settings.idle_timeout };
-        let nothing_owed = pending.is_empty();
-        let wake = {
-            let front = pending.front_mut().and_then(|p| p.accepting.as_mut());
-            let input = reader.input();
-            input.reserve(if input.is_empty() && !waiting { READ_BYTES_FIRST } else { READ_BYTES });
-            tokio::select! {
-                biased;
-                accepted = async { match front { Some(f) => f.await, None => std::future::pending().await } } => Wake::Accepted(accepted),
-                () = async { match admitting.as_mut() { Some(f) => f.await, None => std::future::pending().await } } => Wake::Admitted,
-                () = keep_alive.as_mut(), if waiting => Wake::KeepAlive,
-                () = stop.cancelled(), if !stopping => Wake::Stop,
-                read = socket.read_buf(input), if reading => Wake::Bytes(read),
-                () = sleep_until(heard + quiet_after), if reading && nothing_owed => Wake::Quiet,
-            }
-        };
-        match wake {
-            Wake::Bytes(Ok(0)) => {
-                ended = Some(if reader.is_open() { CloseReason::Cut } else { CloseReason::Peer });
-            }
-            Wake::Bytes(Err(error)) => {
-                debug!(peer, %error, "connection broke");
-                return CloseReason::Cut;
-            }
-            Wake::Bytes(Ok(_)) => {
-                heard = Instant::now();
-                if !waiting {
-                    keep_alive.as_mut().reset(heard + settings.keepalive_interval);
+            let result = match self.wait(stop).await {
+                Wake::Read(Ok(0)) => self.read_end(),
+                Wake::Read(Ok(read)) => self.read(read),
+                Wake::Read(Err(error)) => return self.broken(&error),
+                Wake::Admitted(hold) => {
+                    (self.hold, self.admitting, self.waiting) = (Some(hold), None, None);
+                    self.heard = Instant::now();
+                    Ok(())
                 }
-            }
-            Wake::Admitted => admitting = None,
-            Wake::Accepted(true) => {
-                if let Some(done) = pending.pop_front() {
-                    if !write_ack(&mut socket, done.version, done.sequence, shared).await {
-                        return CloseReason::Unwritable;
-                    }
-                    (shared.on_ack)(done.received.elapsed());
-                    keep_alive.as_mut().reset(Instant::now() + settings.keepalive_interval);
-                    heard = Instant::now();
-                }
-            }
-            // Not durable: no acknowledgement, for this window or any after it.
-            Wake::Accepted(false) => return CloseReason::Shutdown,
-            Wake::KeepAlive => {
-                let version = pending.front().map_or_else(|| reader.version(), |p| p.version);
-                if !write_ack(&mut socket, version, 0, shared).await {
-                    return CloseReason::Unwritable;
-                }
-                shared.counters.keepalives.fetch_add(1, Relaxed);
-                keep_alive.as_mut().reset(Instant::now() + settings.keepalive_interval);
-                continue;
-            }
-            Wake::Quiet if reader.is_open() => {
-                warn!(
-                    peer,
-                    after_s = settings.stall_timeout.as_secs(),
-                    "sender stopped in the middle of a window; closing"
-                );
-                return CloseReason::Stalled;
-            }
-            Wake::Quiet => ended = Some(CloseReason::Idle),
-            // What was received whole is finished; a window that is still arriving is sent again by its sender.
-            Wake::Stop => {
-                stopping = true;
-                if pending.is_empty() {
+                Wake::Accepted(owed, Ok(())) => self.acknowledge(owed).await,
+                Wake::Accepted(_, Err(error)) => {
+                    warn!(peer = self.peer, %error, "no acknowledgement; closing, the sender sends again");
                     return CloseReason::Shutdown;
                 }
-                ended = Some(CloseReason::Shutdown);
+                Wake::Timer => self.timer().await,
+                Wake::Stop => {
+                    self.end(CloseReason::Shutdown);
+                    Ok(())
+                }
+            };
+            if let Err(reason) = result {
+                return reason;
             }
         }
-        if admitting.is_some() || ended.is_some() {
-            continue;
+    }
+
+    fn is_reading(&self) -> bool {
+        self.ended.is_none()
+            && self.admitting.is_none()
+            && self.outstanding.len() < OUTSTANDING_MAX
+            && self.unread.is_empty()
+    }
+
+    async fn wait(&mut self, stop: &CancellationToken) -> Wake {
+        let (reading, deadline) = (self.is_reading(), self.deadline());
+        let Self { socket, outstanding, admitting, buffer, .. } = self;
+        let admitted = async {
+            match admitting {
+                Some(admitting) => admitting.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            (owed, result) = outstanding.next() => Wake::Accepted(owed, result),
+            hold = admitted => Wake::Admitted(hold),
+            () = sleep_until(deadline) => Wake::Timer,
+            () = stop.cancelled(), if self.ended.is_none() => Wake::Stop,
+            read = socket.read(buffer), if reading => Wake::Read(read),
         }
-        loop {
-            match reader.step() {
-                Ok(Step::Wait) => break,
-                Ok(Step::Announced) => {
-                    let budget = Arc::clone(&shared.budget);
-                    if budget.used() >= settings.memory_budget {
-                        admitting = Some(Box::pin(async move { Budget::admit(&budget).await }));
-                        break;
+    }
+
+    /// When the next thing is due that depends on time alone.
+    fn deadline(&self) -> Instant {
+        let settings = &self.shared.settings;
+        let mut deadline = self.quiet_at().unwrap_or(self.heard + settings.idle_timeout * 2);
+        if self.owing {
+            deadline = deadline.min(self.spoke + settings.keepalive_interval);
+        }
+        if self.hold.as_ref().is_some_and(Hold::is_expecting) {
+            deadline = deadline.min(self.heard + SETTLE_AFTER);
+        }
+        deadline
+    }
+
+    /// When the sender has been silent for too long; `None` while it is we who do not read, or owe it something.
+    fn quiet_at(&self) -> Option<Instant> {
+        let settings = &self.shared.settings;
+        match (self.is_reading(), self.windows.in_window()) {
+            (false, _) => None,
+            (true, true) => Some(self.heard + settings.stall_timeout),
+            (true, false) if self.outstanding.is_empty() => Some(self.heard.max(self.spoke) + settings.idle_timeout),
+            (true, false) => None,
+        }
+    }
+
+    async fn timer(&mut self) -> Result<(), CloseReason> {
+        let (now, settings) = (Instant::now(), &self.shared.settings);
+        if let Some(hold) = self.hold.as_mut().filter(|_| now >= self.heard + SETTLE_AFTER) {
+            hold.settle();
+        }
+        if self.quiet_at().is_some_and(|at| now >= at) {
+            if !self.windows.in_window() {
+                self.end(CloseReason::Idle);
+            } else if let Some(window) = self.windows.cut_quiet() {
+                // A v1 writer announces one window for good and may stop anywhere in it when there is nothing more
+                // to say: its events must not wait for the next ones. Beats never pause inside a window.
+                self.heard = now;
+                self.hand_on(window);
+            } else {
+                let after_s = settings.stall_timeout.as_secs();
+                let offset = self.windows.offset();
+                warn!(peer = self.peer, reason = "stalled", offset, after_s, "sender stopped inside a window; closing");
+                self.end(CloseReason::Stalled);
+            }
+        }
+        if self.owing && now >= self.spoke + settings.keepalive_interval {
+            let version = self.outstanding.version().unwrap_or_else(|| self.windows.version());
+            self.write_ack(version, 0).await?;
+            self.shared.counters.keepalives.fetch_add(1, Relaxed);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, read: usize) -> Result<(), CloseReason> {
+        self.heard = Instant::now();
+        self.shared.counters.bytes.fetch_add(read as u64, Relaxed);
+        self.unread = 0..read;
+        Ok(())
+    }
+
+    fn read_end(&mut self) -> Result<(), CloseReason> {
+        let cut = self.windows.in_window();
+        if cut {
+            let offset = self.windows.offset();
+            debug!(peer = self.peer, reason = "cut", offset, "sender closed inside a window, and will send it again");
+        }
+        self.end(if cut { CloseReason::Cut } else { CloseReason::Peer });
+        Ok(())
+    }
+
+    fn broken(&self, error: &std::io::Error) -> CloseReason {
+        debug!(peer = self.peer, %error, "connection broke");
+        if self.windows.in_window() || !self.outstanding.is_empty() { CloseReason::Cut } else { CloseReason::Peer }
+    }
+
+    /// No more is read, and a window that is not whole is forgotten; what is owed is still paid.
+    fn end(&mut self, reason: CloseReason) {
+        self.ended = Some(reason);
+        (self.hold, self.admitting, self.waiting) = (None, None, None);
+        self.windows = Windows::new(self.shared.settings.limits);
+        self.unread = 0..0;
+        self.owing = !self.outstanding.is_empty();
+    }
+
+    /// Looks at the bytes that were read, as far as windows may go on.
+    fn advance(&mut self) {
+        while self.ended.is_none() && self.admitting.is_none() && self.outstanding.len() < OUTSTANDING_MAX {
+            let mut input = &self.buffer[self.unread.clone()];
+            let progress = self.windows.push(&mut input, &mut self.hold);
+            self.unread.start = self.unread.end - input.len();
+            let counters = &self.shared.counters;
+            match progress {
+                Ok(Progress::Hungry) => break,
+                Ok(Progress::Admit) => match Arc::clone(&self.shared.budget).try_admit() {
+                    Some(hold) => self.hold = Some(hold),
+                    None => {
+                        self.admitting = Some(Box::pin(Arc::clone(&self.shared.budget).admit()));
+                        self.waiting = Some(Gauge::one(&counters.waiting));
                     }
+                },
+                Ok(Progress::Complete(window)) => self.hand_on(window),
+                Ok(Progress::Empty { version }) => {
+                    counters.windows_empty.fetch_add(1, Relaxed);
+                    self.hold = None;
+                    self.outstanding.push_done(Owed { version, sequence: 0, received: Instant::now() });
                 }
-                Ok(Step::Empty { version }) => {
-                    pending.push_back(Pending {
-                        version,
-                        sequence: 0,
-                        received: Instant::now(),
-                        accepting: Some(Box::pin(std::future::ready(true))),
-                        _share: None,
-                    });
+                Ok(Progress::Replaced) => {
+                    self.hold = None;
+                    counters.windows_cut_short.fetch_add(1, Relaxed);
                 }
-                Ok(Step::Window(window)) => {
-                    share.resize(window.body.len() + window.inflated.len() + reader.held_bytes());
-                    pending.push_back(hand_on(window, peer, shared, share.split()));
-                    if pending.len() >= WINDOWS_PENDING_MAX {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    warn!(peer, %error, "malformed frame; closing the connection without an acknowledgement");
-                    ended = Some(match error {
-                        FrameError::TlsOnPlain => CloseReason::TlsOnPlain,
-                        FrameError::WindowTooLarge { .. }
-                        | FrameError::FrameTooLarge { .. }
-                        | FrameError::CompressedTooLarge { .. }
-                        | FrameError::InflatedTooLarge { .. }
-                        | FrameError::Ratio => CloseReason::TooLarge,
-                        _ => CloseReason::Malformed,
-                    });
+                Err(malformed) => self.malformed(&malformed),
+            }
+        }
+        let owing = !self.outstanding.is_empty() || self.windows.in_window();
+        if owing && !self.owing {
+            self.spoke = Instant::now();
+        }
+        if !owing {
+            self.buffer.truncate(BUFFER_BYTES);
+            self.buffer.shrink_to_fit();
+        } else if self.unread.end == self.buffer.len() && self.unread.is_empty() {
+            // The last read filled it: there is more where that came from.
+            self.buffer.resize((2 * self.buffer.len()).min(BUFFER_BYTES_MAX), 0);
+        }
+        self.owing = owing;
+    }
+
+    fn hand_on(&mut self, window: Window) {
+        let shared = self.shared;
+        shared.counters.windows.fetch_add(1, Relaxed);
+        shared.counters.events.fetch_add(u64::from(window.events), Relaxed);
+        if window.cut_short {
+            shared.counters.windows_cut_short.fetch_add(1, Relaxed);
+        }
+        let batch = Batch {
+            wire: Wire::Lumberjack,
+            received_at: (shared.now)(),
+            peer: self.peer.to_owned(),
+            events: window.events,
+            body: window.body,
+            inflated: Some(window.inflated),
+        };
+        let mut hold = self.hold.take();
+        if let Some(hold) = &mut hold {
+            hold.settle();
+        }
+        let owed = Owed { version: window.version, sequence: window.last_seq, received: Instant::now() };
+        let sink = Arc::clone(&shared.sink);
+        self.outstanding.push(owed, hold, async move { sink.accept(batch).await });
+    }
+
+    fn malformed(&mut self, Malformed { error, offset }: &Malformed) {
+        let reason = match error {
+            FrameError::Version(0x16) if *offset == 0 => CloseReason::TlsOnPlain,
+            FrameError::Memory => CloseReason::Memory,
+            FrameError::WindowTooLarge { .. }
+            | FrameError::FrameTooLarge { .. }
+            | FrameError::CompressedTooLarge { .. }
+            | FrameError::InflatedTooLarge { .. }
+            | FrameError::Ratio { .. } => CloseReason::TooLarge,
+            _ => CloseReason::Malformed,
+        };
+        if reason == CloseReason::TlsOnPlain {
+            let hint = "disable ssl in the sender's output, or configure TLS for this port";
+            warn!(peer = self.peer, reason = reason.name(), hint, "a TLS handshake came to a plain port; closing");
+        } else {
+            warn!(peer = self.peer, reason = error.reason(), offset, %error, "closing without acknowledging the window");
+        }
+        self.end(reason);
+    }
+
+    async fn acknowledge(&mut self, owed: Owed) -> Result<(), CloseReason> {
+        // What was not read meanwhile was our doing.
+        self.heard = Instant::now();
+        self.write_ack(owed.version, owed.sequence).await?;
+        self.shared.counters.acks.fetch_add(1, Relaxed);
+        (self.shared.on_ack)(owed.received.elapsed());
+        Ok(())
+    }
+
+    async fn write_ack(&mut self, version: u8, sequence: u32) -> Result<(), CloseReason> {
+        let mut frame = [version, b'A', 0, 0, 0, 0];
+        frame[2..].copy_from_slice(&sequence.to_be_bytes());
+        let write = async {
+            self.socket.write_all(&frame).await?;
+            self.socket.flush().await
+        };
+        let result = match timeout(self.shared.settings.write_timeout, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.broken(&error)),
+            Err(_) => {
+                warn!(peer = self.peer, reason = "unwritable", "sender takes no acknowledgement; closing");
+                Err(CloseReason::Unwritable)
+            }
+        };
+        self.spoke = Instant::now();
+        result
+    }
+
+    /// FIN after the last acknowledgement, not RST.
+    async fn close(&mut self) {
+        if !matches!(timeout(self.shared.settings.write_timeout, self.socket.shutdown()).await, Ok(Ok(()))) {
+            return;
+        }
+        if matches!(self.ended, Some(CloseReason::Peer | CloseReason::Cut)) {
+            return;
+        }
+        let drain = async {
+            let mut left = LINGER_BYTES;
+            while let Ok(read @ 1..) = self.socket.read(&mut self.buffer).await {
+                left = left.saturating_sub(read);
+                if left == 0 {
                     break;
                 }
             }
-        }
-        if !share.resize(reader.held_bytes()) {
-            warn!(
-                peer,
-                budget = settings.memory_budget,
-                "memory for windows is used up; closing, the sender sends again"
-            );
-            return CloseReason::Memory;
-        }
+        };
+        let _ = timeout(LINGER, drain).await;
     }
 }
 
-fn hand_on<S: Sink>(window: Window, peer: &str, shared: &Shared<S>, share: Share) -> Pending {
-    shared.counters.windows.fetch_add(1, Relaxed);
-    if window.cut_short {
-        shared.counters.windows_cut_short.fetch_add(1, Relaxed);
-    }
-    let batch = Batch {
-        wire: Wire::Lumberjack,
-        received_at: (shared.now)(),
-        peer: peer.to_owned(),
-        events: window.events,
-        body: window.body,
-        inflated: Some(window.inflated),
-    };
-    let sink = Arc::clone(&shared.sink);
-    // A task of its own: durability of this window must not wait for the one before it to be acknowledged.
-    let accepting = tokio::spawn(async move { sink.accept(batch).await.is_ok() });
-    Pending {
-        version: window.version,
-        sequence: window.sequence,
-        received: Instant::now(),
-        accepting: Some(Box::pin(async move { accepting.await.unwrap_or(false) })),
-        _share: Some(share),
-    }
-}
-
-async fn write_ack<S: Sink, C: AsyncWrite + Unpin>(
-    socket: &mut C,
-    version: u8,
-    sequence: u32,
-    shared: &Shared<S>,
-) -> bool {
-    let mut frame = [version, b'A', 0, 0, 0, 0];
-    frame[2..].copy_from_slice(&sequence.to_be_bytes());
-    let write = async {
-        socket.write_all(&frame).await?;
-        socket.flush().await
-    };
-    matches!(timeout(shared.settings.write_timeout, write).await, Ok(Ok(())))
-}
+#[cfg(test)]
+mod tests;

@@ -56,8 +56,16 @@ pub struct Counters {
     pub opened: AtomicU64,
     pub open: AtomicU64,
     pub windows: AtomicU64,
+    /// Delivered before they were full: another `W`, or silence on a v1 connection.
     pub windows_cut_short: AtomicU64,
+    pub windows_empty: AtomicU64,
+    pub events: AtomicU64,
+    /// Read from senders, TLS taken off.
+    pub bytes: AtomicU64,
+    pub acks: AtomicU64,
     pub keepalives: AtomicU64,
+    /// Connections that wait for memory before they read their window.
+    pub waiting: AtomicU64,
     closed: [AtomicU64; CloseReason::ALL.len()],
 }
 
@@ -73,3 +81,19 @@ impl Counters {
 
 /// Told how long each window took from its last byte to its acknowledgement being sent.
 pub type AckHook = std::sync::Arc<dyn Fn(Duration) + Send + Sync>;
+
+/// Adds one to a counter while it lives.
+pub(super) struct Gauge<'a>(&'a AtomicU64);
+
+impl<'a> Gauge<'a> {
+    pub(super) fn one(counter: &'a AtomicU64) -> Self {
+        counter.fetch_add(1, Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for Gauge<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

@@ -3,11 +3,12 @@
 mod budget;
 mod connection;
 mod counters;
+mod outstanding;
 mod server;
 pub mod tls;
 mod window;
 
 pub use budget::Budget;
-pub use counters::{CloseReason, Counters};
+pub use counters::{ACK_MS, AckHook, CloseReason, Counters};
 pub use server::{Server, Settings};
-pub use window::{Step, Window, WindowReader};
+pub use window::{Malformed, Progress, Window, Windows};

@@ -165,3 +165,6 @@ async fn serve<S: Sink>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

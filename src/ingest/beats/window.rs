@@ -1,209 +1,326 @@
-//! The receiving side of Lumberjack as a machine of its own: bytes in, whole windows out, no clock and no socket.
+//! From bytes to windows: the receiver's rules, with no socket, clock or task in them.
 //!
-//! Where the written protocol and real senders differ, the rule followed here stands beside the code that follows it
-//! (`logstash-plugins/logstash-input-beats: BeatsParser.java`, `elastic/go-lumber: server/v2/reader.go`).
+//! Feed bytes with [`Windows::push`] until it says what they came to. A window ends when
+//! - as many data frames came as its `W` announced; a `C` frame is never split, so frames beyond the count inside one
+//!   belong to the same window (they are acknowledged with it, by the last sequence number);
+//! - another `W` comes first: what came is delivered and acknowledged, as the reference server does. go-lumber's
+//!   server and Vector close instead, which makes the sender repeat the same bytes;
+//! - without a `W` of its own, after as many frames as the window before (a v1 writer sends one `W` and then an endless
+//!   run of `D`), or after one frame if there was none.
+//!
+//! Source: `logstash-plugins/logstash-input-beats: BeatsParser.java, BeatsHandler.java`; `elastic/go-lumber: server/v2`.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::ingest::frame::{Extent, FrameError, Inflating, Limits, measure};
+use crate::ingest::frame::{FrameError, Head, Kind, Limits, Room, Step, Unzip, Walker};
 
-/// What the bytes so far amount to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// More bytes are needed.
-    Wait,
-    /// A window frame came: the window may be read once memory allows.
-    Announced,
-    /// A window of no events, which is acknowledged with 0.
-    Empty {
-        version: u8,
-    },
-    Window(Window),
-}
-
-/// A window that was received whole.
+/// Everything a sender sent for one acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    /// Of its last data frame: the acknowledgement's version byte.
+    /// Version byte of the last data frame: the acknowledgement's.
     pub version: u8,
-    /// Of its last data frame: what the acknowledgement carries. Writers that never reset their sequence wait for
-    /// exactly this number, so a count would not do.
-    pub sequence: u32,
+    /// Sequence number of the last data frame: the acknowledgement's. Never the count: `pylogbeat` does not restart
+    /// its numbers and waits until the acknowledgement equals its last one.
+    pub last_seq: u32,
     pub events: u32,
-    /// The frames as received, without the window frame.
+    /// Frames as received, `W` left out.
     pub body: Bytes,
-    /// The data frames, uncompressed.
+    /// Data frames, uncompressed. Shares `body` when nothing was compressed.
     pub inflated: Bytes,
-    /// The window ended early because another one was announced.
+    /// It ended before it was full.
     pub cut_short: bool,
 }
 
-pub struct WindowReader {
-    limits: Limits,
-    input: BytesMut,
-    /// Frames the open window still waits for; 0 when none is open.
-    missing: u32,
-    /// The size last announced: frames after a filled window without a new announcement form windows of this size, as
-    /// v1 writers do that announce once per connection. One before any announcement is a window of 1.
-    announced: u32,
-    open: bool,
-    events: u32,
-    last: Option<Extent>,
-    body: BytesMut,
-    inflated: Vec<u8>,
-    compressed: bool,
-    inflating: Option<Inflating>,
+/// What the bytes came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// All input is used up.
+    Hungry,
+    /// A window's first frame begins: ask for admission, then push on.
+    Admit,
+    /// A window is complete.
+    Complete(Window),
+    /// A window of 0 events: answer it with `A 0` under this version byte.
+    Empty { version: u8 },
+    /// A `W` replaced one after which nothing had come.
+    Replaced,
 }
 
-impl WindowReader {
+/// Bytes that are not Lumberjack, or over a limit: the connection ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error} (at byte {offset} of the connection)")]
+pub struct Malformed {
+    pub error: FrameError,
+    /// Bytes of the connection before the input in which it was found, plus those of that input used up.
+    pub offset: u64,
+}
+
+/// The state of one connection's incoming side.
+pub struct Windows {
+    limits: Limits,
+    walker: Walker,
+    unzip: Option<Unzip>,
+    /// Frames of the open window as received.
+    body: Vec<u8>,
+    /// Its data frames, once a compressed frame came.
+    inflated: Option<Vec<u8>>,
+    /// Where in `body` the current bare frame begins.
+    frame: usize,
+    /// Announced size of the open window; `None` between windows.
+    open: Option<u32>,
+    admitted: bool,
+    events: u32,
+    last: Option<Head>,
+    /// Size that a window without a `W` takes.
+    size: u32,
+    version: u8,
+    offset: u64,
+    /// A size to open once the window before it was given out.
+    next: Option<Head>,
+}
+
+impl Windows {
     pub fn new(limits: Limits) -> Self {
+        let walker = Walker::new(&limits);
         Self {
             limits,
-            input: BytesMut::new(),
-            missing: 0,
-            announced: 1,
-            open: false,
+            walker,
+            unzip: None,
+            body: Vec::new(),
+            inflated: None,
+            frame: 0,
+            open: None,
+            admitted: false,
             events: 0,
             last: None,
-            body: BytesMut::new(),
-            inflated: Vec::new(),
-            compressed: false,
-            inflating: None,
+            size: 1,
+            version: b'2',
+            offset: 0,
+            next: None,
         }
     }
 
-    /// Where received bytes go.
-    pub fn input(&mut self) -> &mut BytesMut {
-        &mut self.input
+    /// Whether a window has begun and not ended: its sender waits, and must be kept alive.
+    pub fn in_window(&self) -> bool {
+        self.open.is_some() || self.next.is_some() || !self.walker.at_boundary()
     }
 
-    /// Whether a window's first byte has come and its last has not.
-    pub fn is_open(&self) -> bool {
-        self.open || !self.input.is_empty()
+    /// Whether bytes of a frame are missing, as opposed to further frames.
+    pub fn in_frame(&self) -> bool {
+        self.unzip.is_some() || !self.walker.at_boundary()
     }
 
-    /// The version byte a keep-alive for the open window carries.
+    /// Version byte of the window in progress, or of the last one.
     pub fn version(&self) -> u8 {
-        self.last.map_or_else(|| self.input.first().copied().filter(|v| *v == b'1').unwrap_or(b'2'), |l| l.version)
+        self.walker.version_in_progress().filter(|v| matches!(v, b'1' | b'2')).unwrap_or(self.version)
     }
 
-    /// Memory held for what was received: bytes.
-    pub fn held_bytes(&self) -> usize {
-        self.input.capacity() + self.body.capacity() + self.inflated.capacity()
+    /// Bytes of the connection read so far.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
-    /// Goes on with the bytes in [`WindowReader::input`].
-    pub fn step(&mut self) -> Result<Step, FrameError> {
+    /// Reads on. `input` moves past what was used; everything but [`Progress::Hungry`] may leave some.
+    pub fn push(&mut self, input: &mut &[u8], room: &mut impl Room) -> Result<Progress, Malformed> {
+        self.advance(input, room).map_err(|error| Malformed { error, offset: self.offset })
+    }
+
+    /// Ends a v1 window at a frame's end, if anything came: see `Connection::stalled`.
+    pub fn cut_quiet(&mut self) -> Option<Window> {
+        let quiet = !self.in_frame() && self.last.is_some_and(|head| head.kind == Kind::Pairs);
+        if quiet { self.finish(true) } else { None }
+    }
+
+    fn advance(&mut self, input: &mut &[u8], room: &mut impl Room) -> Result<Progress, FrameError> {
+        if let Some(head) = self.next.take()
+            && let Some(progress) = self.announce(head)
+        {
+            return Ok(progress);
+        }
         loop {
-            if let Some(inflating) = &mut self.inflating {
-                if self.input.is_empty() {
-                    return Ok(Step::Wait);
+            if self.unzip.is_some() {
+                if !self.feed_unzip(input, room)? {
+                    return Ok(Progress::Hungry);
                 }
-                let (mut events, mut last) = (0, self.last);
-                let taken = inflating.push(&self.input, &mut self.inflated, &self.limits, |extent| {
-                    events += 1;
-                    last = Some(extent);
-                })?;
-                let done = inflating.is_done();
-                self.body.extend_from_slice(&self.input[..taken]);
-                self.input.advance(taken);
-                self.took(events, last);
-                if done {
-                    self.inflating = None;
-                    if self.missing == 0 && self.events > 0 {
-                        return Ok(Step::Window(self.finish(false)));
-                    }
+            } else {
+                if input.is_empty() && self.walker.at_boundary() {
+                    return Ok(Progress::Hungry);
                 }
-                continue;
-            }
-            let Some(version) = self.input.first().copied() else { return Ok(Step::Wait) };
-            if version == 0x16 {
-                return Err(FrameError::TlsOnPlain);
-            }
-            if !matches!(version, b'1' | b'2') {
-                return Err(FrameError::Version(version));
-            }
-            let Some(kind) = self.input.get(1).copied() else { return Ok(Step::Wait) };
-            match kind {
-                b'W' | b'C' => {
-                    let Some(number) = self.input.get(2..6).and_then(|b| b.first_chunk::<4>()) else {
-                        return Ok(Step::Wait);
-                    };
-                    let number = u32::from_be_bytes(*number);
-                    if kind == b'W' {
-                        if number > self.limits.window_events_max {
-                            let max = self.limits.window_events_max;
-                            return Err(FrameError::WindowTooLarge { count: number, max });
+                let (used, step) = self.walker.step(input)?;
+                let (taken, rest) = input.split_at(used);
+                self.keep(taken, room)?;
+                *input = rest;
+                self.offset += used as u64;
+                match step {
+                    Step::More => return Ok(Progress::Hungry),
+                    Step::Head(head) if head.kind == Kind::Window => {
+                        self.version = head.version;
+                        // Its bytes are the last that were kept, and are no part of any window's body.
+                        self.body.truncate(self.body.len().saturating_sub(head.len()));
+                        if let Some(window) = self.finish(true) {
+                            self.next = Some(head);
+                            return Ok(Progress::Complete(window));
                         }
-                        // Deliver what came of the window before; its sender gave up on the rest.
-                        if self.events > 0 {
-                            return Ok(Step::Window(self.finish(true)));
+                        match self.announce(head) {
+                            Some(progress) => return Ok(progress),
+                            None => continue,
                         }
-                        self.input.advance(6);
-                        self.open = number > 0;
-                        self.missing = number;
-                        if number == 0 {
-                            return Ok(Step::Empty { version });
+                    }
+                    Step::Head(head) => {
+                        self.version = head.version;
+                        self.frame = self.body.len() - head.len();
+                        if head.kind == Kind::Compressed {
+                            let from = match &self.inflated {
+                                Some(inflated) => inflated.len(),
+                                None => self.frame,
+                            };
+                            self.unzip = Some(Unzip::new(head.first as usize, from, &self.limits));
                         }
-                        self.announced = number;
-                        return Ok(Step::Announced);
+                        if self.open.is_none() {
+                            self.open = Some(self.size);
+                        }
+                        if !self.admitted {
+                            self.admitted = true;
+                            return Ok(Progress::Admit);
+                        }
+                        continue;
                     }
-                    self.begin();
-                    self.inflating = Some(Inflating::new(number, &self.inflated, &self.limits)?);
-                    if !self.compressed {
-                        self.compressed = true;
-                        self.inflated.extend_from_slice(&self.body);
-                        // The bytes before it were bare frames; from here the two copies differ.
-                        self.inflating = Some(Inflating::new(number, &self.inflated, &self.limits)?);
-                    }
-                    self.body.extend_from_slice(&self.input[..6]);
-                    self.input.advance(6);
-                }
-                b'J' | b'D' => {
-                    let Some(extent) = measure(&self.input, &self.limits)? else { return Ok(Step::Wait) };
-                    self.begin();
-                    if self.compressed {
-                        self.inflated.extend_from_slice(&self.input[..extent.bytes]);
-                    }
-                    self.body.extend_from_slice(&self.input[..extent.bytes]);
-                    self.input.advance(extent.bytes);
-                    self.took(1, Some(extent));
-                    if self.missing == 0 {
-                        return Ok(Step::Window(self.finish(false)));
+                    Step::Data(head) => {
+                        if self.inflated.is_some() {
+                            self.copy_bare_frame(room)?;
+                        }
+                        self.events += 1;
+                        self.last = Some(head);
                     }
                 }
-                other => return Err(FrameError::Type(other)),
+            }
+            if self.open.is_some_and(|size| self.events >= size)
+                && let Some(window) = self.finish(false)
+            {
+                return Ok(Progress::Complete(window));
             }
         }
     }
 
-    /// A data or compressed frame begins: without an announcement it opens a window of the last size.
-    fn begin(&mut self) {
-        if !self.open {
-            self.open = true;
-            self.missing = self.announced;
+    /// Opens the window that `head` announces, in place of one after which nothing came.
+    fn announce(&mut self, head: Head) -> Option<Progress> {
+        let replaced = self.open.take().is_some();
+        self.reset();
+        self.version = head.version;
+        self.size = head.first.max(1);
+        if head.first == 0 {
+            return Some(Progress::Empty { version: head.version });
         }
+        self.open = Some(head.first);
+        replaced.then_some(Progress::Replaced)
     }
 
-    fn took(&mut self, events: u32, last: Option<Extent>) {
-        self.events += events;
-        // A compressed frame may hold more than was announced; its events all belong to this window.
-        self.missing = self.missing.saturating_sub(events);
-        self.last = last;
+    /// Feeds the open `C` frame; false when it needs more bytes.
+    fn feed_unzip(&mut self, input: &mut &[u8], room: &mut impl Room) -> Result<bool, FrameError> {
+        let Some(mut unzip) = self.unzip.take() else { return Ok(true) };
+        if input.is_empty() {
+            self.unzip = Some(unzip);
+            return Ok(false);
+        }
+        let (taken, rest) = input.split_at(unzip.left().min(input.len()));
+        self.keep(taken, room)?;
+        if self.inflated.is_none() {
+            // Frames that came bare before the window's first compressed one.
+            let bare = &self.body[..self.frame];
+            let mut inflated = Vec::new();
+            if !bare.is_empty() {
+                let held = self.body.capacity();
+                crate::ingest::frame::grow(&mut inflated, bare.len(), &self.limits, held, room)?;
+                inflated.extend_from_slice(bare);
+            }
+            self.inflated = Some(inflated);
+        }
+        let held = self.body.capacity();
+        let inflated = self.inflated.get_or_insert_default();
+        unzip.feed(taken, inflated, &self.limits, held, room)?;
+        *input = rest;
+        self.offset += taken.len() as u64;
+        if self.events as u64 + u64::from(unzip.seen.events) > u64::from(self.limits.window_events_max) {
+            let count = self.events.saturating_add(unzip.seen.events);
+            return Err(FrameError::WindowTooLarge { count, max: self.limits.window_events_max });
+        }
+        if unzip.left() > 0 {
+            self.unzip = Some(unzip);
+            return Ok(false);
+        }
+        self.events += unzip.seen.events;
+        if let Some(last) = unzip.seen.last {
+            self.version = last.version;
+            self.last = Some(last);
+        }
+        Ok(true)
     }
 
-    fn finish(&mut self, cut_short: bool) -> Window {
-        let (version, sequence) = self.last.take().map_or((b'2', 0), |l| (l.version, l.sequence));
-        let body = std::mem::take(&mut self.body).freeze();
-        let inflated = std::mem::take(&mut self.inflated);
-        let inflated = if self.compressed { Bytes::from(inflated) } else { body.clone() };
-        let events = std::mem::take(&mut self.events);
-        self.compressed = false;
-        self.open = false;
-        self.missing = 0;
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
+    /// Appends received bytes to the body, within limit and room.
+    fn keep(&mut self, bytes: &[u8], room: &mut impl Room) -> Result<(), FrameError> {
+        let needed = self.body.len() + bytes.len();
+        if needed > self.limits.inflated_bytes_max {
+            return Err(FrameError::InflatedTooLarge { max: self.limits.inflated_bytes_max });
         }
-        Window { version, sequence, events, body, inflated, cut_short }
+        if self.body.capacity() == 0 {
+            // A `W` and the head after it: too little to count.
+            self.body.reserve_exact(32);
+        }
+        if needed > self.body.capacity() {
+            let held = self.inflated.as_ref().map_or(0, Vec::capacity);
+            // What a compressed frame still has to bring is known, though only as a claim.
+            let claim = self.unzip.as_ref().map_or(0, Unzip::left).min(needed * 2);
+            crate::ingest::frame::grow(&mut self.body, needed + claim, &self.limits, held, room)?;
+        }
+        self.body.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn copy_bare_frame(&mut self, room: &mut impl Room) -> Result<(), FrameError> {
+        let frame = &self.body[self.frame..];
+        let Some(inflated) = &mut self.inflated else { return Ok(()) };
+        let needed = inflated.len() + frame.len();
+        if needed > self.limits.inflated_bytes_max {
+            return Err(FrameError::InflatedTooLarge { max: self.limits.inflated_bytes_max });
+        }
+        if needed > inflated.capacity() {
+            crate::ingest::frame::grow(inflated, needed, &self.limits, self.body.capacity(), room)?;
+        }
+        inflated.extend_from_slice(frame);
+        Ok(())
+    }
+
+    /// Gives out what the open window holds; `None`, and nothing changed, when it holds no event.
+    fn finish(&mut self, cut_short: bool) -> Option<Window> {
+        let last = self.last.filter(|_| self.events > 0)?;
+        let body = tight(std::mem::take(&mut self.body));
+        let inflated = match self.inflated.take() {
+            Some(inflated) => tight(inflated),
+            None => body.clone(),
+        };
+        let events = self.events;
+        self.open = None;
+        self.reset();
+        Some(Window { version: last.version, last_seq: last.first, events, body, inflated, cut_short })
+    }
+
+    fn reset(&mut self) {
+        self.body = Vec::new();
+        self.inflated = None;
+        self.admitted = false;
+        self.events = 0;
+        self.last = None;
+        self.frame = 0;
     }
 }
+
+/// A buffer for keeping: one that was made much larger than it became is copied.
+fn tight(mut buffer: Vec<u8>) -> Bytes {
+    if buffer.capacity() / 2 > buffer.len() {
+        buffer.shrink_to_fit();
+    }
+    Bytes::from(buffer)
+}
+
+#[cfg(test)]
+mod tests;

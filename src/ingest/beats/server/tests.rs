@@ -1,0 +1,244 @@
+use std::path::Path;
+
+use parking_lot::Mutex;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio_rustls::TlsConnector;
+
+use super::super::tls::{ClientAuthentication, TlsFiles};
+use super::*;
+use crate::ingest::SinkError;
+use crate::ingest::frame::build::{c, j, w};
+use crate::record::Batch;
+
+#[derive(Default)]
+struct Store(Mutex<Vec<Batch>>);
+
+impl Sink for Store {
+    async fn accept(&self, batch: Batch) -> Result<(), SinkError> {
+        self.0.lock().push(batch);
+        Ok(())
+    }
+}
+
+struct Running {
+    server: Arc<Server<Store>>,
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+async fn start(settings: Settings, tls: Option<Arc<Acceptor>>) -> Running {
+    let server = Server::new(settings, Arc::new(Store::default()), tls, Arc::new(|| 0), Arc::new(|_| ()));
+    let server = Arc::new(server);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let task = tokio::spawn({
+        let (server, stop) = (Arc::clone(&server), stop.clone());
+        async move { server.run(listener, stop).await }
+    });
+    Running { server, address, stop, task }
+}
+
+impl Running {
+    fn closed(&self, reason: CloseReason) -> u64 {
+        self.server.counters().closed(reason)
+    }
+
+    async fn stop(self) -> Arc<Counters> {
+        self.stop.cancel();
+        self.task.await.unwrap();
+        self.server.counters()
+    }
+}
+
+/// Sends a window of three events, and reads its acknowledgement.
+async fn ship(socket: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::Result<u32> {
+    let frames: Vec<u8> = (1..=3).flat_map(|seq| j(b'2', seq, b"{}")).collect();
+    socket.write_all(&[w(b'2', 3), c(b'2', &frames)].concat()).await?;
+    socket.flush().await?;
+    let mut ack = [0; 6];
+    socket.read_exact(&mut ack).await?;
+    assert_eq!(&ack[..2], b"2A");
+    Ok(u32::from_be_bytes([ack[2], ack[3], ack[4], ack[5]]))
+}
+
+/// An authority, and certificates by it.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+
+    fn issue(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// A client that trusts this authority, and shows a certificate if it has one.
+    fn client(&self, shows: Option<&(String, String)>) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_root_certificates(roots);
+        TlsConnector::from(Arc::new(match shows {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+                builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
+            }
+        }))
+    }
+}
+
+fn files(dir: &Path, served: &Authority, clients: &Authority, client_authentication: ClientAuthentication) -> TlsFiles {
+    let (certificate, key) = served.issue();
+    std::fs::write(dir.join("cert.pem"), certificate).unwrap();
+    std::fs::write(dir.join("key.pem"), key).unwrap();
+    std::fs::write(dir.join("ca.pem"), &clients.pem).unwrap();
+    TlsFiles {
+        certificate: dir.join("cert.pem"),
+        key: dir.join("key.pem"),
+        client_authentication,
+        certificate_authorities: vec![dir.join("ca.pem")],
+    }
+}
+
+async fn ship_tls(connector: &TlsConnector, address: SocketAddr) -> std::io::Result<u32> {
+    let socket = TcpStream::connect(address).await?;
+    let mut socket = connector.connect(ServerName::try_from("localhost").unwrap(), socket).await?;
+    let ack = ship(&mut socket).await?;
+    socket.shutdown().await?;
+    Ok(ack)
+}
+
+#[tokio::test]
+async fn windows_go_through_a_socket() {
+    let running = start(Settings::default(), None).await;
+    let mut socket = TcpStream::connect(running.address).await.unwrap();
+    assert_eq!(ship(&mut socket).await.unwrap(), 3);
+    assert_eq!(ship(&mut socket).await.unwrap(), 3);
+    let counters = running.stop().await;
+    assert_eq!(counters.windows.load(Relaxed), 2);
+    assert_eq!(counters.closed(CloseReason::Shutdown), 1);
+    assert_eq!(socket.read(&mut [0]).await.unwrap(), 0, "FIN, not RST");
+}
+
+#[tokio::test]
+async fn a_connection_over_the_limit_is_refused_and_others_go_on() {
+    let running = start(Settings { connections_max: 1, ..Settings::default() }, None).await;
+    let mut first = TcpStream::connect(running.address).await.unwrap();
+    assert_eq!(ship(&mut first).await.unwrap(), 3);
+    let mut second = TcpStream::connect(running.address).await.unwrap();
+    assert!(ship(&mut second).await.is_err());
+    assert_eq!(ship(&mut first).await.unwrap(), 3);
+    assert_eq!(running.closed(CloseReason::Refused), 1);
+}
+
+#[tokio::test]
+async fn a_bare_connect_is_no_error() {
+    let authority = Authority::new();
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path(), &authority, &authority, ClientAuthentication::None);
+    for tls in [None, Some(Arc::new(Acceptor::new(files).unwrap()))] {
+        let running = start(Settings::default(), tls).await;
+        let mut socket = TcpStream::connect(running.address).await.unwrap();
+        socket.shutdown().await.unwrap();
+        assert_eq!(socket.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(running.stop().await.closed(CloseReason::Peer), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_wrong_port_is_recognised_both_ways() {
+    let authority = Authority::new();
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path(), &authority, &authority, ClientAuthentication::None);
+
+    let running = start(Settings::default(), None).await;
+    assert!(ship_tls(&authority.client(None), running.address).await.is_err());
+    assert_eq!(running.stop().await.closed(CloseReason::TlsOnPlain), 1);
+
+    let running = start(Settings::default(), Some(Arc::new(Acceptor::new(files).unwrap()))).await;
+    let mut socket = TcpStream::connect(running.address).await.unwrap();
+    assert!(ship(&mut socket).await.is_err());
+    assert_eq!(running.stop().await.closed(CloseReason::PlainOnTls), 1);
+}
+
+#[tokio::test]
+async fn who_may_connect() {
+    use ClientAuthentication::{None as Nobody, Optional, Required};
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (known, unknown) = (authority.issue(), stranger.issue());
+    for (asked, shows, accepted) in [
+        (Nobody, None, true),
+        (Optional, None, true),
+        (Optional, Some(&known), true),
+        (Optional, Some(&unknown), false),
+        (Required, None, false),
+        (Required, Some(&known), true),
+        (Required, Some(&unknown), false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let acceptor = Acceptor::new(files(dir.path(), &authority, &authority, asked)).unwrap();
+        let running = start(Settings::default(), Some(Arc::new(acceptor))).await;
+        let shipped = ship_tls(&authority.client(shows), running.address).await;
+        assert_eq!(shipped.is_ok(), accepted, "{asked:?}, shows {}: {shipped:?}", shows.is_some());
+        let counters = running.stop().await;
+        assert_eq!(counters.closed(CloseReason::Handshake), u64::from(!accepted), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_has_its_time() {
+    let authority = Authority::new();
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path(), &authority, &authority, ClientAuthentication::None);
+    let settings = Settings { handshake_timeout: Duration::from_millis(50), ..Settings::default() };
+    let running = start(settings, Some(Arc::new(Acceptor::new(files).unwrap()))).await;
+    for begun in [&b""[..], b"\x16\x03\x01"] {
+        let mut socket = TcpStream::connect(running.address).await.unwrap();
+        socket.write_all(begun).await.unwrap();
+        assert!(matches!(socket.read(&mut [0]).await, Ok(0) | Err(_)));
+    }
+    assert_eq!(running.stop().await.closed(CloseReason::Handshake), 2);
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_taken_up_and_a_bad_one_is_not() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let dir = tempfile::tempdir().unwrap();
+    let acceptor = Arc::new(Acceptor::new(files(dir.path(), &old, &old, ClientAuthentication::None)).unwrap());
+    let running = start(Settings::default(), Some(Arc::clone(&acceptor))).await;
+    let ships = async |authority: &Authority| ship_tls(&authority.client(None), running.address).await.is_ok();
+    assert_eq!((ships(&old).await, ships(&new).await), (true, false));
+    assert!(!acceptor.reload(), "nothing changed");
+
+    let key = std::fs::read(dir.path().join("key.pem")).unwrap();
+    files(dir.path(), &new, &new, ClientAuthentication::None);
+    let new_key = std::fs::read(dir.path().join("key.pem")).unwrap();
+    std::fs::write(dir.path().join("key.pem"), &key).unwrap();
+    assert!(!acceptor.reload(), "the key is another certificate's");
+    assert!(ships(&old).await);
+
+    std::fs::write(dir.path().join("key.pem"), &new_key).unwrap();
+    assert!(acceptor.reload());
+    assert_eq!((ships(&old).await, ships(&new).await), (false, true));
+
+    std::fs::remove_file(dir.path().join("cert.pem")).unwrap();
+    assert!(!acceptor.reload());
+    assert!(ships(&new).await);
+}

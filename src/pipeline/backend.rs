@@ -1,0 +1,186 @@
+//! What the API asks, answered by the rooms behind it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use crate::api::{
+    Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
+    HistogramAnswer, HistogramRequest, QueryError, Readiness, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+};
+use crate::ingest::beats::{Budget, CloseReason, Counters};
+use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, Search, Stop};
+
+pub struct Pipeline {
+    context: Arc<Context>,
+    counters: Arc<Counters>,
+    budget: Arc<Budget>,
+    closing: CancellationToken,
+}
+
+impl Pipeline {
+    pub fn new(
+        context: Arc<Context>,
+        counters: Arc<Counters>,
+        budget: Arc<Budget>,
+        closing: CancellationToken,
+    ) -> Self {
+        Self { context, counters, budget, closing }
+    }
+
+    fn parse(&self, text: &str) -> Result<Expr, QueryError> {
+        query::parse_at(text, self.context.clock.now()).map_err(|error| QueryError::Syntax {
+            offset: error.offset,
+            len: error.len,
+            message: error.message.clone(),
+            hint: error.hint.clone(),
+            rendered: error.render(text),
+        })
+    }
+}
+
+impl Backend for Pipeline {
+    fn search(&self, request: SearchRequest) -> Result<SearchAnswer, QueryError> {
+        let after = match &request.cursor {
+            None => None,
+            Some(text) => Some(Place::from_cursor(text).ok_or_else(|| QueryError::BadParameter {
+                name: "cursor",
+                message: "this is no cursor: pass next_cursor of the page before, as it is".to_owned(),
+            })?),
+        };
+        let search = Search {
+            expr: self.parse(&request.query)?,
+            between: between(request.range),
+            limit: request.limit,
+            newest_first: request.sort == Sort::Newest,
+            after,
+            deadline: request.deadline,
+        };
+        let hits = self.context.engine.search(&search).map_err(stopped)?;
+        Ok(SearchAnswer {
+            total: hits.total,
+            hits: hits.records,
+            next_cursor: hits.next.map(Place::to_cursor),
+            partial: hits.partial,
+        })
+    }
+
+    fn histogram(&self, request: HistogramRequest) -> Result<HistogramAnswer, QueryError> {
+        let expr = self.parse(&request.query)?;
+        let range = between(request.range);
+        let engine = &self.context.engine;
+        if let (Some(width), Some((first, last))) = (request.interval, engine.span(range).map_err(stopped)?)
+            && (last - first) / width >= BUCKETS_MAX
+        {
+            return Err(QueryError::BadParameter {
+                name: "interval",
+                message: format!(
+                    "this interval gives {} bars, more than the {BUCKETS_MAX} allowed: choose a longer one or a \
+                     shorter time range",
+                    (last - first) / width + 1
+                ),
+            });
+        }
+        let answer = engine.histogram(&expr, range, request.interval, request.deadline).map_err(stopped)?;
+        Ok(HistogramAnswer {
+            interval: answer.interval,
+            buckets: answer.buckets,
+            total: answer.total,
+            partial: answer.partial,
+        })
+    }
+
+    fn facets(&self, request: FacetsRequest) -> Result<FacetsAnswer, QueryError> {
+        let expr = self.parse(&request.query)?;
+        let range = between(request.range);
+        let engine = &self.context.engine;
+        let answer = engine.facets(&expr, range, &request.fields, request.limit, request.deadline).map_err(stopped)?;
+        let facets = answer.facets.into_iter().map(|facet| Facet {
+            field: facet.field,
+            values: facet.values.into_iter().map(|(value, count)| FacetValue { value, count }).collect(),
+            other: facet.other,
+            missing: facet.missing,
+        });
+        Ok(FacetsAnswer { facets: facets.collect(), total: answer.total, partial: answer.partial })
+    }
+
+    fn fields(&self, _deadline: Instant) -> Result<Vec<FieldInfo>, QueryError> {
+        let fields = self.context.engine.fields().map_err(stopped)?;
+        let shown = fields.into_iter().map(|f| FieldInfo { name: f.name, kind: f.kind.to_owned(), aliases: f.aliases });
+        Ok(shown.collect())
+    }
+
+    fn context(&self, request: ContextRequest) -> Result<ContextAnswer, QueryError> {
+        let found = self.context.engine.context(&request.id, request.before, request.after, request.deadline);
+        let (before, record, after) = found
+            .map_err(stopped)?
+            .ok_or_else(|| QueryError::NotFound(format!("there is no record with event.id {}", request.id)))?;
+        Ok(ContextAnswer { before, record, after })
+    }
+
+    fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {
+        Ok(self.context.tails.subscribe(self.parse(query)?))
+    }
+
+    fn ready(&self) -> Readiness {
+        let closing = self.closing.is_cancelled();
+        let journal = self.context.journal.usage();
+        // A full journal slows senders and must not take the searches away, so it is told and does not fail.
+        let waits = if journal.blocked { ", senders wait for space" } else { "" };
+        Readiness {
+            checks: vec![
+                Check {
+                    name: "running",
+                    ok: !closing,
+                    detail: if closing { "stopping".to_owned() } else { "serving".to_owned() },
+                },
+                Check {
+                    name: "journal",
+                    ok: true,
+                    detail: format!("{} of {} bytes{waits}", journal.bytes, journal.bytes_max),
+                },
+                Check { name: "shards", ok: true, detail: format!("{} serve", self.context.store.shards().len()) },
+            ],
+        }
+    }
+
+    fn refresh_metrics(&self) {
+        let (context, counters) = (&self.context, &self.counters);
+        let metrics = &context.metrics;
+        let journal = context.journal.usage();
+        metrics.journal_bytes.set(journal.bytes as i64);
+        metrics.journal_limit_bytes.set(journal.bytes_max as i64);
+        metrics.journal_blocked.set(i64::from(journal.blocked));
+        metrics.shards.set(context.store.shards().len() as i64);
+        metrics.shards_set_aside.set(context.store.set_aside().len() as i64);
+        metrics.tails.set(context.tails.subscribers() as i64);
+        metrics.budget_bytes.set(self.budget.used() as i64);
+        metrics.connections.set(counters.open.load(Relaxed) as i64);
+        let catch_up = |counter: &prometheus::IntCounter, total: u64| {
+            counter.inc_by(total.saturating_sub(counter.get()));
+        };
+        catch_up(&metrics.connections_opened, counters.opened.load(Relaxed));
+        catch_up(&metrics.keepalives, counters.keepalives.load(Relaxed));
+        for (reason, name) in CloseReason::ALL {
+            catch_up(metrics.connections_closed.of(name), counters.closed(reason));
+        }
+        if let Ok(stat) = rustix::fs::statvfs(&context.data_dir) {
+            metrics.disk_free_bytes.set((stat.f_bavail * stat.f_frsize) as i64);
+        }
+    }
+}
+
+fn between(range: TimeRange) -> Between {
+    Between { from: range.from, to: range.to }
+}
+
+fn stopped(stop: Stop) -> QueryError {
+    match stop {
+        Stop::Deadline => QueryError::Deadline,
+        other => QueryError::Internal(other.to_string()),
+    }
+}

@@ -1,0 +1,134 @@
+//! One indexing worker: batches in, segments out. Decode, recognise repeats, parse, add to the day's shard.
+
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use tracing::warn;
+
+use super::queue::{Work, WorkQueue};
+use super::{Context, IndexError};
+use crate::decode::{Decoder, Dedupe};
+use crate::ingest::frame;
+use crate::journal::Position;
+use crate::record::{Batch, Event, Fields, Record};
+use crate::store::{self, Cut};
+
+/// What a worker hands the committer for one cut.
+pub struct Share {
+    pub number: u64,
+    pub cut: Cut,
+    /// When the oldest batch in it was received: Unix nanoseconds. `None` when it holds nothing.
+    pub oldest_received_at: Option<i64>,
+}
+
+/// Runs until the queue stops; sends its share of every cut to `shares`.
+pub fn run(
+    context: &Context,
+    dedupe: &Dedupe,
+    queue: &WorkQueue,
+    shares: &std::sync::mpsc::SyncSender<Share>,
+) -> Result<(), IndexError> {
+    let mut worker = Worker::new(context, dedupe);
+    let mut last_cut = 0;
+    loop {
+        match queue.pop(last_cut) {
+            Work::Batch(position, batch) => worker.index(position, &batch)?,
+            Work::Cut(number) => {
+                last_cut = number;
+                let share = Share { number, cut: worker.shard.cut()?, oldest_received_at: worker.oldest.take() };
+                if shares.send(share).is_err() {
+                    return Ok(());
+                }
+            }
+            Work::Stop => return Ok(()),
+        }
+    }
+}
+
+struct Worker<'c> {
+    context: &'c Context,
+    dedupe: &'c Dedupe,
+    decoder: Decoder,
+    shard: store::Worker,
+    arena: Bump,
+    repeats: Vec<bool>,
+    oldest: Option<i64>,
+}
+
+impl<'c> Worker<'c> {
+    fn new(context: &'c Context, dedupe: &'c Dedupe) -> Self {
+        Self {
+            context,
+            dedupe,
+            decoder: Decoder::new(Arc::clone(&context.streams)),
+            shard: context.store.worker(),
+            arena: Bump::new(),
+            repeats: Vec::new(),
+            oldest: None,
+        }
+    }
+
+    fn index(&mut self, position: Position, batch: &Batch) -> Result<(), IndexError> {
+        let inflated;
+        let frames: &[u8] = match &batch.inflated {
+            Some(frames) => frames,
+            None => match frame::inflate_window(&batch.body, &self.context.limits) {
+                Ok(frames) => {
+                    inflated = frames;
+                    &inflated
+                }
+                // It was sound when it was received and its checksum still holds, so this is a newer or older
+                // loghound's doing; the bytes go where a person can look at them, and the rest goes on.
+                Err(error) => {
+                    warn!(position = position.0, peer = batch.peer, %error, "cannot read a journalled window");
+                    return self.context.bury(position, batch, &[(0, &batch.body, error.to_string())]);
+                }
+            },
+        };
+        self.arena.reset();
+        let mut events: Vec<Event<'_>> = Vec::with_capacity(batch.events as usize);
+        let mut bad = Vec::new();
+        self.decoder.decode(batch, frames, &self.arena, &mut events, &mut bad);
+        self.repeats.clear();
+        self.dedupe.check(&events, batch.received_at, &mut self.repeats);
+
+        let metrics = &self.context.metrics;
+        let tails = self.context.tails.subscribers();
+        let mut fields = Fields::new();
+        let (mut indexed, mut repeated) = (0u64, 0u64);
+        for (event, repeat) in events.iter().zip(&self.repeats) {
+            if *repeat {
+                repeated += 1;
+                continue;
+            }
+            fields.clear();
+            let grammar = event.message.and_then(|line| self.context.parser.parse(&event.stream, line, &mut fields));
+            match (grammar, event.message) {
+                (Some(name), _) => metrics.parse_records.of(name).inc(),
+                (None, Some(_)) => metrics.parse_unparsed.of("no_grammar").inc(),
+                (None, None) => {}
+            }
+            let record = Record { event, grammar, fields: &fields };
+            let covers_line = match (grammar, event.message) {
+                (Some(name), Some(line)) => self.context.parser.grammar(name).is_some_and(|g| g.covers(line)),
+                _ => false,
+            };
+            self.shard.add(position.0, &record, covers_line)?;
+            indexed += 1;
+            if tails > 0 {
+                self.context.tails.offer(&record);
+            }
+        }
+        if !bad.is_empty() {
+            let bad: Vec<_> = bad.iter().map(|b| (b.index, b.bytes, b.reason.to_string())).collect();
+            self.context.bury(position, batch, &bad)?;
+        }
+        metrics.events_indexed.inc_by(indexed);
+        metrics.events_duplicate.inc_by(repeated);
+        if position <= self.context.recovered_through {
+            metrics.events_recovered.inc_by(events.len() as u64);
+        }
+        self.oldest = Some(self.oldest.map_or(batch.received_at, |t| t.min(batch.received_at)));
+        Ok(())
+    }
+}

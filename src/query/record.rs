@@ -1,0 +1,108 @@
+//! A record as clients see it: nested, as Filebeat sends it, with what parsing found beside.
+
+use serde_json::{Map, Value as Json};
+
+use crate::record::time::format_rfc3339;
+use crate::record::{Fields, Record, StreamKey};
+
+/// What a record is put together from.
+pub struct Parts<'p> {
+    pub stream: &'p Map<String, Json>,
+    pub key: StreamKey,
+    /// `@timestamp`, Unix nanoseconds.
+    pub timestamp: i64,
+    pub offset: Option<u64>,
+    pub id: u64,
+    pub line: Option<&'p str>,
+    pub grammar: Option<&'p str>,
+    pub fields: &'p Fields<'p>,
+    /// One JSON object.
+    pub extra: Option<&'p str>,
+}
+
+/// Why a line that no grammar knows has no fields: the value of `parse.error`.
+pub const UNPARSED: &str = "no grammar fits this line";
+
+impl Parts<'_> {
+    /// The record. Where a parsed or sent name is taken by the envelope, both values stand there, as an array.
+    pub fn build(&self) -> Map<String, Json> {
+        let mut record = self.stream.clone();
+        record.insert("@timestamp".into(), Json::String(format_rfc3339(self.timestamp)));
+        if let Some(line) = self.line {
+            record.insert("message".into(), Json::String(line.to_owned()));
+        }
+        merge(&mut record, self.fields.to_json());
+        if let Some(Json::Object(extra)) = self.extra.and_then(|text| serde_json::from_str(text).ok()) {
+            merge(&mut record, extra);
+        }
+        if let Some(offset) = self.offset {
+            put(&mut record, "log", "offset", Json::from(offset));
+        }
+        match self.grammar {
+            Some(grammar) => _ = record.insert("grammar".into(), Json::String(grammar.to_owned())),
+            None if self.line.is_some() => put(&mut record, "parse", "error", Json::String(UNPARSED.to_owned())),
+            None => {}
+        }
+        put(&mut record, "event", "id", Json::String(event_id(self.key, self.id)));
+        record
+    }
+}
+
+/// A live record, as it will come out of the store.
+pub fn build_record(record: &Record<'_>) -> Map<String, Json> {
+    let event = record.event;
+    Parts {
+        stream: &event.stream.fields,
+        key: event.stream.key,
+        timestamp: event.timestamp,
+        offset: event.offset,
+        id: event.id,
+        line: event.message,
+        grammar: record.grammar,
+        fields: record.fields,
+        extra: event.extra,
+    }
+    .build()
+}
+
+/// `event.id`: half of the stream's key, then the identity within its sender, in hex.
+pub fn event_id(key: StreamKey, id: u64) -> String {
+    format!("{:016x}{id:016x}", stream_half(key))
+}
+
+/// Reads an `event.id`: the stream's half and the identity.
+pub fn parse_event_id(text: &str) -> Option<(u64, u64)> {
+    let halves = (text.len() == 32).then(|| text.split_at_checked(16)).flatten()?;
+    Some((u64::from_str_radix(halves.0, 16).ok()?, u64::from_str_radix(halves.1, 16).ok()?))
+}
+
+/// The half of a stream's key that an `event.id` carries.
+pub fn stream_half(key: StreamKey) -> u64 {
+    (key.0 >> 64) as u64
+}
+
+fn put(record: &mut Map<String, Json>, outer: &str, inner: &str, value: Json) {
+    let slot = record.entry(outer).or_insert_with(|| Json::Object(Map::new()));
+    match slot {
+        Json::Object(object) => _ = object.insert(inner.to_owned(), value),
+        other => {
+            let taken = std::mem::take(other);
+            *other = Json::Array(vec![taken, Json::Object(Map::from_iter([(inner.to_owned(), value)]))]);
+        }
+    }
+}
+
+fn merge(into: &mut Map<String, Json>, from: Map<String, Json>) {
+    for (name, value) in from {
+        match (into.get_mut(&name), value) {
+            (None, value) => _ = into.insert(name, value),
+            (Some(Json::Object(have)), Json::Object(new)) => merge(have, new),
+            (Some(have), value) if *have == value => {}
+            (Some(Json::Array(have)), value) => have.push(value),
+            (Some(have), value) => {
+                let taken = std::mem::take(have);
+                *have = Json::Array(vec![taken, value]);
+            }
+        }
+    }
+}
