@@ -5,7 +5,7 @@ use bumpalo::Bump;
 use super::BadReason;
 use super::hash::{Keys, MemberSum};
 use super::marks::Marks;
-use super::scan::{Decoded, Fault, Scan, Span};
+use super::scan::{Decoded, Scan, Span, Stop};
 use crate::record::time;
 
 /// What the walk found.
@@ -90,13 +90,13 @@ pub fn scan<'b>(
     if scan.peek() != b'{' {
         // Tell what is no JSON at all from what is JSON and no event.
         let whole = scan.value(0).and_then(|()| scan.finish());
-        return Err(whole.map_or_else(|fault| scan.bad(fault).into(), |()| BadReason::NotAnObject));
+        return Err(whole.map_or_else(|Stop| scan.bad().into(), |()| BadReason::NotAnObject));
     }
     let (source, legacy_offset) = (None, None);
     let mut walk =
         Walk { text, scan, keys, arena, scratch, extras, out: Scanned::default(), seen: 0, source, legacy_offset };
-    if let Err(fault) = walk.event().and_then(|()| walk.scan.finish()) {
-        return Err(walk.scan.bad(fault).into());
+    if let Err(Stop) = walk.event().and_then(|()| walk.scan.finish()) {
+        return Err(walk.scan.bad().into());
     }
     walk.settle_legacy();
     walk.out.spaced = walk.scan.spaced;
@@ -113,7 +113,7 @@ pub fn add_member(
     key: Span,
     depth: u32,
     sum: &mut MemberSum,
-) -> Result<(), Fault> {
+) -> Result<(), Stop> {
     let first = scan.peek();
     if first == b'"' {
         scan.string()?;
@@ -137,11 +137,11 @@ pub fn add_member(
 }
 
 impl<'b> Walk<'b, '_, '_> {
-    fn event(&mut self) -> Result<(), Fault> {
+    fn event(&mut self) -> Result<(), Stop> {
         let mut more = self.scan.enter_object()?;
         while more {
             let key = self.scan.key()?;
-            self.out.irregular |= key.escaped;
+            self.out.irregular |= key.is_escaped();
             let name = &self.text.as_bytes()[key.range()];
             match name.len() {
                 3 if name == b"log" => self.log(key)?,
@@ -179,25 +179,25 @@ impl<'b> Walk<'b, '_, '_> {
         self.seen |= bit;
     }
 
-    fn extra(&mut self, key: Span) -> Result<(), Fault> {
+    fn extra(&mut self, key: Span) -> Result<(), Stop> {
         self.scan.value(1)?;
         self.extras.top.push((key.member_start(), self.scan.at));
         Ok(())
     }
 
     #[inline]
-    fn stream_member(&mut self, seed: u64, key: Span, depth: u32) -> Result<(), Fault> {
+    fn stream_member(&mut self, seed: u64, key: Span, depth: u32) -> Result<(), Stop> {
         add_member(&mut self.scan, self.keys, seed, key, depth, &mut self.out.stream)
     }
 
-    fn string(&mut self) -> Result<&'b str, Fault> {
+    fn string(&mut self) -> Result<&'b str, Stop> {
         Ok(match self.scan.string_decoded(self.scratch)? {
             Decoded::Borrowed(text) => text,
             Decoded::Scratch(text) => self.arena.alloc_str(text),
         })
     }
 
-    fn message(&mut self, key: Span) -> Result<(), Fault> {
+    fn message(&mut self, key: Span) -> Result<(), Stop> {
         self.first(SEEN_MESSAGE);
         if self.scan.peek() != b'"' {
             return self.extra(key);
@@ -206,7 +206,7 @@ impl<'b> Walk<'b, '_, '_> {
         Ok(())
     }
 
-    fn timestamp(&mut self) -> Result<(), Fault> {
+    fn timestamp(&mut self) -> Result<(), Stop> {
         self.first(SEEN_TIMESTAMP);
         let start = self.scan.at;
         if self.scan.peek() == b'"' {
@@ -222,14 +222,14 @@ impl<'b> Walk<'b, '_, '_> {
     }
 
     /// A number that is an unsigned integer; any other value is taken and is `None`.
-    fn number(&mut self, depth: u32) -> Result<Option<u64>, Fault> {
+    fn number(&mut self, depth: u32) -> Result<Option<u64>, Stop> {
         match self.scan.peek() {
             b'-' | b'0'..=b'9' => Ok(self.scan.number()?.parse().ok()),
             _ => self.scan.value(depth).map(|()| None),
         }
     }
 
-    fn metadata(&mut self) -> Result<(), Fault> {
+    fn metadata(&mut self) -> Result<(), Stop> {
         self.first(SEEN_METADATA);
         if self.scan.peek() != b'{' {
             return self.scan.value(1);
@@ -237,7 +237,7 @@ impl<'b> Walk<'b, '_, '_> {
         let mut more = self.scan.enter_object()?;
         while more {
             let key = self.scan.key()?;
-            self.out.irregular |= key.escaped;
+            self.out.irregular |= key.is_escaped();
             if &self.text[key.range()] == "_id" && self.scan.peek() == b'"' {
                 self.first(SEEN_ID);
                 self.out.id = Some(self.string()?).filter(|id| !id.is_empty());
@@ -249,7 +249,7 @@ impl<'b> Walk<'b, '_, '_> {
         Ok(())
     }
 
-    fn agent(&mut self, key: Span) -> Result<(), Fault> {
+    fn agent(&mut self, key: Span) -> Result<(), Stop> {
         self.first(SEEN_STREAM);
         if self.scan.peek() != b'{' {
             return self.stream_member(0, key, 1);
@@ -258,7 +258,7 @@ impl<'b> Walk<'b, '_, '_> {
         let mut more = self.scan.enter_object()?;
         while more {
             let key = self.scan.key()?;
-            self.out.irregular |= key.escaped;
+            self.out.irregular |= key.is_escaped();
             let name = &self.text.as_bytes()[key.range()];
             if name == b"ephemeral_id" {
                 self.scan.value(2)?;
@@ -270,7 +270,7 @@ impl<'b> Walk<'b, '_, '_> {
         Ok(())
     }
 
-    fn log(&mut self, key: Span) -> Result<(), Fault> {
+    fn log(&mut self, key: Span) -> Result<(), Stop> {
         self.first(SEEN_LOG);
         if self.scan.peek() != b'{' {
             return self.extra(key);
@@ -279,7 +279,7 @@ impl<'b> Walk<'b, '_, '_> {
         let mut more = self.scan.enter_object()?;
         while more {
             let key = self.scan.key()?;
-            self.out.irregular |= key.escaped;
+            self.out.irregular |= key.is_escaped();
             match &self.text.as_bytes()[key.range()] {
                 b"offset" => {
                     self.first(SEEN_LOG_OFFSET);

@@ -50,25 +50,38 @@ pub enum Fault {
     Unicode,
 }
 
-/// A string's content, between its quotes. Frames have 32-bit lengths, so texts do.
+/// A string's content, between its quotes. Frames are shorter than 2^31 bytes, so all of it fits into one register:
+/// as a struct it goes through memory in parts and comes back whole, which stalls, and costs a third of the decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Span {
-    pub start: u32,
-    pub end: u32,
-    /// Whether it holds a backslash.
-    pub escaped: bool,
-}
+pub struct Span(u64);
 
 impl Span {
+    #[inline(always)]
+    fn new(start: usize, end: usize, escaped: bool) -> Self {
+        Self(u64::from(escaped) << 63 | (end as u64 & 0x7fff_ffff) << 32 | start as u64 & 0xffff_ffff)
+    }
+
+    #[inline(always)]
     pub fn range(self) -> std::ops::Range<usize> {
-        self.start as usize..self.end as usize
+        self.0 as u32 as usize..(self.0 >> 32 & 0x7fff_ffff) as usize
+    }
+
+    /// Whether it holds a backslash.
+    #[inline(always)]
+    pub fn is_escaped(self) -> bool {
+        self.0 >> 63 != 0
     }
 
     /// Where the member starts whose key this is: at the key's quote.
+    #[inline(always)]
     pub fn member_start(self) -> usize {
-        (self.start as usize).saturating_sub(1)
+        (self.0 as u32 as usize).saturating_sub(1)
     }
 }
+
+/// The text is refused; [`Scan::bad`] has the reason. Without content, so that results stay in registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop;
 
 /// Walks `'a` text with the help of its `'m` marks.
 #[derive(Debug, Clone)]
@@ -81,13 +94,14 @@ pub struct Scan<'a, 'm> {
     pub spaced: bool,
     /// A lone surrogate was seen.
     pub lone: bool,
+    fault: Option<Fault>,
 }
 
 impl<'a, 'm> Scan<'a, 'm> {
     /// Starts at the beginning of `text`; `marks` is filled with its marks.
     pub fn new(text: &'a str, marks: &'m mut Marks) -> Self {
         marks.fill(text.as_bytes());
-        Self { text, bytes: text.as_bytes(), marks, at: 0, spaced: false, lone: false }
+        Self { text, bytes: text.as_bytes(), marks, at: 0, spaced: false, lone: false, fault: None }
     }
 
     /// A part of the text.
@@ -96,9 +110,15 @@ impl<'a, 'm> Scan<'a, 'm> {
         &self.bytes[range]
     }
 
-    /// The fault with its place.
-    pub fn bad(&self, what: Fault) -> BadJson {
-        BadJson { at: self.at, what }
+    /// Why the text was refused, and where.
+    pub fn bad(&self) -> BadJson {
+        BadJson { at: self.at, what: self.fault.unwrap_or(Fault::Value) }
+    }
+
+    #[cold]
+    fn stop<T>(&mut self, fault: Fault) -> Result<T, Stop> {
+        self.fault = Some(fault);
+        Err(Stop)
     }
 
     #[inline(always)]
@@ -125,7 +145,7 @@ impl<'a, 'm> Scan<'a, 'm> {
 
     /// Takes `{`; whether there is a first member.
     #[inline]
-    pub fn enter_object(&mut self) -> Result<bool, Fault> {
+    pub fn enter_object(&mut self) -> Result<bool, Stop> {
         debug_assert_eq!(self.byte(), b'{');
         self.at += 1;
         if self.peek() == b'}' {
@@ -137,13 +157,13 @@ impl<'a, 'm> Scan<'a, 'm> {
 
     /// Takes a member's key and colon. The value is next.
     #[inline]
-    pub fn key(&mut self) -> Result<Span, Fault> {
+    pub fn key(&mut self) -> Result<Span, Stop> {
         if self.peek() != b'"' {
-            return Err(Fault::Key);
+            return self.stop(Fault::Key);
         }
         let key = self.string()?;
         if self.peek() != b':' {
-            return Err(Fault::Colon);
+            return self.stop(Fault::Colon);
         }
         self.at += 1;
         self.peek();
@@ -152,7 +172,7 @@ impl<'a, 'm> Scan<'a, 'm> {
 
     /// Takes what follows a member: whether there is another one.
     #[inline(always)]
-    pub fn next_member(&mut self) -> Result<bool, Fault> {
+    pub fn next_member(&mut self) -> Result<bool, Stop> {
         match self.peek() {
             b',' => {
                 self.at += 1;
@@ -162,18 +182,18 @@ impl<'a, 'm> Scan<'a, 'm> {
                 self.at += 1;
                 Ok(false)
             }
-            _ => Err(Fault::Member),
+            _ => self.stop(Fault::Member),
         }
     }
 
     /// Nothing but blanks may be left.
-    pub fn finish(&mut self) -> Result<(), Fault> {
+    pub fn finish(&mut self) -> Result<(), Stop> {
         self.peek();
-        if self.at == self.bytes.len() { Ok(()) } else { Err(Fault::Trailing) }
+        if self.at == self.bytes.len() { Ok(()) } else { self.stop(Fault::Trailing) }
     }
 
     /// Takes any value. `depth` is the number of containers around it.
-    pub fn value(&mut self, depth: u32) -> Result<(), Fault> {
+    pub fn value(&mut self, depth: u32) -> Result<(), Stop> {
         match self.peek() {
             b'"' => self.string().map(|_| ()),
             b'{' => {
@@ -198,7 +218,7 @@ impl<'a, 'm> Scan<'a, 'm> {
                     match self.peek() {
                         b',' => self.at += 1,
                         b']' => break self.at += 1,
-                        _ => return Err(Fault::Element),
+                        _ => return self.stop(Fault::Element),
                     }
                 }
                 Ok(())
@@ -207,35 +227,35 @@ impl<'a, 'm> Scan<'a, 'm> {
             b't' => self.word(b"true"),
             b'f' => self.word(b"false"),
             b'n' => self.word(b"null"),
-            0 if self.at >= self.bytes.len() => Err(Fault::Ends),
-            _ => Err(Fault::Value),
+            0 if self.at >= self.bytes.len() => self.stop(Fault::Ends),
+            _ => self.stop(Fault::Value),
         }
     }
 
     /// The depth inside a container that starts here.
     #[inline]
-    pub fn deeper(&self, depth: u32) -> Result<u32, Fault> {
-        if depth >= DEPTH_MAX { Err(Fault::Depth) } else { Ok(depth + 1) }
+    pub fn deeper(&mut self, depth: u32) -> Result<u32, Stop> {
+        if depth >= DEPTH_MAX { self.stop(Fault::Depth) } else { Ok(depth + 1) }
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<(), Fault> {
+    fn word(&mut self, word: &[u8]) -> Result<(), Stop> {
         if !self.bytes[self.at..].starts_with(word) {
-            return Err(Fault::Word);
+            return self.stop(Fault::Word);
         }
         self.at += word.len();
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), Stop> {
         let start = self.at;
         while self.byte().is_ascii_digit() {
             self.at += 1;
         }
-        if self.at == start { Err(Fault::Digit) } else { Ok(()) }
+        if self.at == start { self.stop(Fault::Digit) } else { Ok(()) }
     }
 
     /// Takes a number: its text.
-    pub fn number(&mut self) -> Result<&'a str, Fault> {
+    pub fn number(&mut self) -> Result<&'a str, Stop> {
         let start = self.at;
         if self.byte() == b'-' {
             self.at += 1;
@@ -260,35 +280,39 @@ impl<'a, 'm> Scan<'a, 'm> {
         let text = &self.text[start..self.at];
         // A number beyond f64 is refused, by the one judge of that, so that what passes here can be read later.
         if may_overflow && serde_json::from_str::<serde_json::Number>(text).is_err() {
-            return Err(Fault::Range);
+            return self.stop(Fault::Range);
         }
         Ok(text)
     }
 
     /// Takes a string; the scanner stands on its opening quote.
-    #[inline]
-    pub fn string(&mut self) -> Result<Span, Fault> {
+    #[inline(always)]
+    pub fn string(&mut self) -> Result<Span, Stop> {
         let start = self.at + 1;
-        let mut at = start;
-        let mut escaped = false;
+        let at = self.marks.next(start);
+        if self.bytes.get(at) == Some(&b'"') {
+            self.at = at + 1;
+            return Ok(Span::new(start, at, false));
+        }
+        self.string_with_escapes(start, at)
+    }
+
+    fn string_with_escapes(&mut self, start: usize, mut at: usize) -> Result<Span, Stop> {
         loop {
-            at = self.marks.next(at);
             match self.bytes.get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
-                    return Ok(Span { start: start as u32, end: at as u32, escaped });
+                    return Ok(Span::new(start, at, true));
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    at = self.escape(at)?.1;
-                }
+                Some(b'\\') => at = self.escape(at)?.1,
                 other => return self.string_error(at, other.is_none()),
             }
+            at = self.marks.next(at);
         }
     }
 
     /// Takes a string and undoes its escapes in the same walk: borrowed when there are none, else in `scratch`.
-    pub fn string_decoded<'s>(&mut self, scratch: &'s mut String) -> Result<Decoded<'a, 's>, Fault> {
+    pub fn string_decoded<'s>(&mut self, scratch: &'s mut String) -> Result<Decoded<'a, 's>, Stop> {
         let start = self.at + 1;
         let mut run = start;
         let mut at = start;
@@ -317,14 +341,14 @@ impl<'a, 'm> Scan<'a, 'm> {
     }
 
     #[cold]
-    fn string_error<T>(&mut self, at: usize, end: bool) -> Result<T, Fault> {
+    fn string_error<T>(&mut self, at: usize, end: bool) -> Result<T, Stop> {
         self.at = at;
-        Err(if end { Fault::Ends } else { Fault::Control })
+        self.stop(if end { Fault::Ends } else { Fault::Control })
     }
 
     /// Reads the escape at `at`: its character, and where it ends.
     #[inline]
-    fn escape(&mut self, at: usize) -> Result<(char, usize), Fault> {
+    fn escape(&mut self, at: usize) -> Result<(char, usize), Stop> {
         let c = match self.bytes.get(at + 1) {
             Some(b'"') => '"',
             Some(b'\\') => '\\',
@@ -337,16 +361,16 @@ impl<'a, 'm> Scan<'a, 'm> {
             Some(b'u') => return self.unicode_escape(at),
             _ => {
                 self.at = at;
-                return Err(Fault::Escape);
+                return self.stop(Fault::Escape);
             }
         };
         Ok((c, at + 2))
     }
 
-    fn unicode_escape(&mut self, at: usize) -> Result<(char, usize), Fault> {
+    fn unicode_escape(&mut self, at: usize) -> Result<(char, usize), Stop> {
         let Some(first) = self.hex4(at + 2) else {
             self.at = at;
-            return Err(Fault::Unicode);
+            return self.stop(Fault::Unicode);
         };
         let next = at + 6;
         if let Some(c) = char::from_u32(first) {
