@@ -2,7 +2,8 @@
 //! node's logs nor is lost.
 //!
 //! `DATA/dead-letters/NNNNNNNN.ndjson`: one JSON object a line, the body in base64. A file that has grown past its
-//! size is followed by a new one; the oldest go when there are too many.
+//! size is followed by a new one; the oldest go when there are too many. A whole line that cannot be read is damage on
+//! the disk: it stays where it is, and nothing behind it is lost for it.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 const FILE_BYTES_MAX: u64 = 16 << 20;
 const FILES_MAX: usize = 16;
@@ -48,7 +50,9 @@ pub struct DeadLetters {
     number: u64,
     file: File,
     bytes: u64,
+    /// The letters of the newest file and of the one before: a replay may begin before the newest was begun.
     known: HashSet<(u64, u32)>,
+    known_before: HashSet<(u64, u32)>,
 }
 
 impl DeadLetters {
@@ -59,41 +63,31 @@ impl DeadLetters {
             move |source| Error { path, source }
         };
         fs::create_dir_all(dir).map_err(at(dir))?;
-        let mut known = HashSet::new();
-        let number = numbers(dir).map_err(at(dir))?.last().copied().unwrap_or(1);
+        let mut numbers = numbers(dir).map_err(at(dir))?;
+        let number = numbers.pop().unwrap_or(1);
         let path = dir.join(name(number));
-        let mut whole = 0u64;
-        if path.exists() {
-            let mut reader = BufReader::new(File::open(&path).map_err(at(&path))?);
-            let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line).map_err(at(&path))? > 0 {
-                let Ok(letter) = serde_json::from_slice::<DeadLetter>(&line) else { break };
-                if line.last() != Some(&b'\n') {
-                    break;
-                }
-                known.insert((letter.position, letter.index));
-                whole += line.len() as u64;
-                line.clear();
-            }
-        }
-        let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
+        let file = create(dir, &path).map_err(at(&path))?;
+        let (known, whole) = letters(&path).map_err(at(&path))?;
+        let known_before = match numbers.pop().map(|before| dir.join(name(before))) {
+            Some(before) => letters(&before).map_err(at(&before))?.0,
+            None => HashSet::new(),
+        };
         file.set_len(whole).map_err(at(&path))?;
-        Ok(Self { dir: dir.to_owned(), number, file, bytes: whole, known })
+        Ok(Self { dir: dir.to_owned(), number, file, bytes: whole, known, known_before })
     }
 
     /// Writes the letters that are not there yet and makes them durable; returns how many were new.
     pub fn append(&mut self, letters: &[DeadLetter]) -> Result<usize, Error> {
         let mut text = Vec::new();
-        let mut new = Vec::new();
+        let mut new = HashSet::new();
         for letter in letters {
             let id = (letter.position, letter.index);
-            if self.known.contains(&id) || new.contains(&id) {
+            if self.known.contains(&id) || self.known_before.contains(&id) || !new.insert(id) {
                 continue;
             }
             let written = serde_json::to_writer(&mut text, letter);
             written.map_err(|e| self.error(e.into()))?;
             text.push(b'\n');
-            new.push(id);
         }
         if new.is_empty() {
             return Ok(0);
@@ -113,12 +107,11 @@ impl DeadLetters {
     }
 
     fn rotate(&mut self) -> Result<(), Error> {
+        let path = self.dir.join(name(self.number + 1));
+        self.file = create(&self.dir, &path).map_err(|source| Error { path, source })?;
         self.number += 1;
-        let path = self.dir.join(name(self.number));
-        self.file = File::options().create(true).append(true).open(&path).map_err(|source| Error { path, source })?;
         self.bytes = 0;
-        // Only a replay asks again for what is known, and it reaches no further back than the newest file.
-        self.known.clear();
+        self.known_before = std::mem::take(&mut self.known);
         let numbers = numbers(&self.dir).map_err(|e| self.error(e))?;
         for old in numbers.iter().take(numbers.len().saturating_sub(FILES_MAX)) {
             let path = self.dir.join(name(*old));
@@ -130,6 +123,31 @@ impl DeadLetters {
     fn error(&self, source: io::Error) -> Error {
         Error { path: self.dir.join(name(self.number)), source }
     }
+}
+
+/// Opens a file for appending; a new one's name is made durable with it.
+fn create(dir: &Path, path: &Path) -> io::Result<File> {
+    let file = File::options().create(true).append(true).open(path)?;
+    File::open(dir)?.sync_all()?;
+    Ok(file)
+}
+
+/// Position and index of each letter in a file, and its length up to the last whole line: bytes.
+fn letters(path: &Path) -> io::Result<(HashSet<(u64, u32)>, u64)> {
+    let mut reader = BufReader::new(File::open(path)?);
+    let (mut known, mut whole, mut unreadable, mut line) = (HashSet::new(), 0, 0, Vec::new());
+    while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+        match serde_json::from_slice::<DeadLetter>(&line) {
+            Ok(letter) => drop(known.insert((letter.position, letter.index))),
+            Err(_) => unreadable += 1,
+        }
+        whole += line.len() as u64;
+        line.clear();
+    }
+    if unreadable > 0 {
+        warn!(path = %path.display(), lines = unreadable, "dead letters cannot be read: the file was damaged or edited");
+    }
+    Ok((known, whole))
 }
 
 fn name(number: u64) -> String {
@@ -175,5 +193,36 @@ mod tests {
         let lines: Vec<DeadLetter> =
             fs::read_to_string(&path).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(lines, [letter(1, 0), letter(1, 3), letter(2, 0)]);
+    }
+
+    #[test]
+    fn a_damaged_line_costs_nothing_but_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = DeadLetters::open(dir.path()).unwrap();
+        store.append(&[letter(1, 0), letter(2, 0), letter(3, 0)]).unwrap();
+        let path = dir.path().join(name(1));
+        let mut text = fs::read(&path).unwrap();
+        let second = text.iter().position(|b| *b == b'\n').unwrap() + 1;
+        text[second] = b'#';
+        fs::write(&path, &text).unwrap();
+        let mut store = DeadLetters::open(dir.path()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), text);
+        assert_eq!(store.append(&[letter(1, 0), letter(3, 0)]).unwrap(), 0);
+    }
+
+    #[test]
+    fn files_follow_each_other_and_a_replay_reaches_back_over_the_edge() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = DeadLetters::open(dir.path()).unwrap();
+        for position in 1..=FILES_MAX as u64 + 3 {
+            assert_eq!(store.append(&[letter(position, 0)]).unwrap(), 1);
+            // As if it were full.
+            store.bytes = FILE_BYTES_MAX + 1;
+        }
+        assert_eq!(numbers(dir.path()).unwrap(), (4..=FILES_MAX as u64 + 3).collect::<Vec<_>>());
+        let last = FILES_MAX as u64 + 3;
+        assert_eq!(store.append(&[letter(last - 1, 0), letter(last, 0)]).unwrap(), 0);
+        let mut store = DeadLetters::open(dir.path()).unwrap();
+        assert_eq!(store.append(&[letter(last - 1, 0), letter(last, 0), letter(last, 1)]).unwrap(), 1);
     }
 }

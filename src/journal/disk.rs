@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, IoSlice},
+    num::NonZeroU64,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -29,6 +30,9 @@ pub trait DiskFile: Send + Sync {
     fn write_at(&self, parts: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
     /// Reads some bytes at `offset`; 0 at the end of the file.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Asks the kernel to begin writing these bytes to the device, without waiting. Promises nothing: a failure shows at
+    /// the next sync.
+    fn start_writing(&self, _offset: u64, _bytes: u64) {}
     /// `fdatasync`: the bytes and the length, not the times.
     fn sync_data(&self) -> io::Result<()>;
     fn truncate(&self, bytes: u64) -> io::Result<()>;
@@ -79,6 +83,12 @@ impl DiskFile for File {
         FileExt::read_at(self, into, offset)
     }
 
+    fn start_writing(&self, offset: u64, bytes: u64) {
+        // On Linux this advice starts write-back of the dirty pages, which then go to the device while the next
+        // piece is copied. What is durable and indexed from memory need not stay in the page cache either.
+        let _ = rustix::fs::fadvise(self, offset, NonZeroU64::new(bytes), rustix::fs::Advice::DontNeed);
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         File::sync_data(self)
     }
@@ -94,16 +104,30 @@ impl DiskFile for File {
 
 /// Slices one `pwritev` takes at most (`IOV_MAX` on Linux).
 const PARTS_MAX: usize = 1024;
+/// A larger write is cut into pieces of about this size, each on its way to the device while the next is copied, bytes.
+/// A group of 7.6 MB, written and synced, took 8 to 12 ms so, and 34 to 43 ms in one piece (medians of 40 on ext4,
+/// virtio); preallocating the file made no difference.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Writes all of `parts`, however little each call takes. A call that takes nothing is an error: the disk is full.
 pub(super) fn write_all_at(file: &dyn DiskFile, mut parts: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
     IoSlice::advance_slices(&mut parts, 0); // leading empty slices must not look like a write of nothing
     while !parts.is_empty() {
-        match file.write_at(&parts[..parts.len().min(PARTS_MAX)], offset) {
+        let mut bytes = 0;
+        let piece = parts.iter().take(PARTS_MAX).take_while(|part| {
+            let fits = bytes == 0 || bytes + part.len() <= PIECE_BYTES;
+            bytes += part.len();
+            fits
+        });
+        let count = piece.count();
+        match file.write_at(&parts[..count], offset) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(wrote) => {
-                offset += wrote as u64;
                 IoSlice::advance_slices(&mut parts, wrote);
+                if !parts.is_empty() {
+                    file.start_writing(offset, wrote as u64);
+                }
+                offset += wrote as u64;
             }
             Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
             Err(err) => return Err(err),

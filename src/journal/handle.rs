@@ -264,9 +264,10 @@ impl Journal {
         Position(self.shared().checkpoint())
     }
 
-    /// Positions given from now on are above `floor`. For a caller that finds, at start, that it holds positions this
-    /// journal has lost (its directory was emptied, say): they must not be given to other entries. No effect when
-    /// positions are that high already.
+    /// Positions given from now on are above `floor`. For a caller that finds, at start and before any append, that it
+    /// holds positions this journal has lost (its directory was emptied, say): they must not be given to other
+    /// entries. Entries that are still here stay; readers report those in between as lost. No effect when positions
+    /// are that high already.
     pub fn never_below(&self, floor: Position) {
         let shared = self.shared();
         let mut queue = shared.queue.lock();
@@ -278,7 +279,11 @@ impl Journal {
         queue.retire_now = true;
         shared.durable.send_replace(floor);
         drop(queue);
-        self.trim(floor);
+        // With nothing here, nothing up to there is to be missed later.
+        let empty = shared.segments.lock().is_empty();
+        if empty {
+            self.trim(floor);
+        }
     }
 
     pub fn usage(&self) -> Usage {

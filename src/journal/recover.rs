@@ -147,6 +147,7 @@ fn recover_last(
 }
 
 fn torn(report: &mut OpenReport, path: &Path, offset: u64, bytes: u64) {
+    let offset = offset.min(bytes); // a header may itself be cut
     let what = format!("{} bytes of an interrupted write, never acknowledged, cut off", bytes - offset);
     report.torn = Some(Damage { file: path.to_owned(), offset, what });
 }

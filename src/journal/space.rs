@@ -136,6 +136,12 @@ pub(super) async fn reserve(shared: &Arc<Shared>, payload: u64) -> Result<Room, 
         return Err(Error::TooLarge { bytes: payload, bytes_max });
     }
     let space = &shared.space;
+    // While writing fails the queue must not grow: the sender keeps the window, not this process.
+    let take = || !shared.in_trouble() && space.try_take(shared, bytes);
+    // Not past those who wait already: tokio hands the turn to them directly.
+    if space.turn.try_lock().is_ok_and(|_turn| take()) {
+        return Ok(Room { shared: shared.clone(), bytes });
+    }
     space.waiting.fetch_add(1, Ordering::Relaxed);
     let _waiting = Waiting(&space.waiting);
     let _turn = space.turn.lock().await;
@@ -143,8 +149,7 @@ pub(super) async fn reserve(shared: &Arc<Shared>, payload: u64) -> Result<Room, 
         if shared.is_closed() {
             return Err(Error::Closed);
         }
-        // While writing fails the queue must not grow: the sender keeps the window, not this process.
-        if !shared.in_trouble() && space.try_take(shared, bytes) {
+        if take() {
             return Ok(Room { shared: shared.clone(), bytes });
         }
         shared.retire_if_trimmed();

@@ -17,7 +17,7 @@ use std::{
 use tokio::sync::oneshot;
 
 /// Between two tries at a disk that refuses.
-const RETRY: Duration = Duration::from_millis(100);
+const RETRY: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 100 });
 
 pub(super) struct Queued {
     pub position: u64,

@@ -72,7 +72,7 @@ impl Indexer {
     fn run_once(&self) -> Result<(), IndexError> {
         let context = &*self.context;
         let started = Instant::now();
-        let dedupe = Dedupe::new(context.dedupe.clone());
+        let dedupe = Dedupe::new(context.dedupe);
         let mut known = 0u64;
         let now = context.clock.now();
         context.store.recent_ids(|sender, id| {

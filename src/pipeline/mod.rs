@@ -225,7 +225,7 @@ fn open(settings: &Settings) -> Result<Context, RunError> {
         clock: Clock,
         limits: settings.beats.limits,
         data_dir: settings.data_dir.clone(),
-        dedupe: settings.dedupe.clone(),
+        dedupe: settings.dedupe,
         workers: settings.workers,
         commit_interval: settings.commit_interval,
     })

@@ -20,7 +20,7 @@ fn stream(number: u64) -> Arc<Stream> {
     let Json::Object(fields) = json!({
         "host": {"name": format!("node-{}", number % 2)},
         "agent": {"name": format!("node-{}", number % 2)},
-        "kubernetes": {"namespace": if number % 2 == 0 { "prod" } else { "dev" }, "pod": {"name": format!("api-{number}")}},
+        "kubernetes": {"namespace": if number.is_multiple_of(2) { "prod" } else { "dev" }, "pod": {"name": format!("api-{number}")}},
         "log": {"file": {"path": format!("/var/log/{number}.log")}},
     }) else {
         unreachable!()

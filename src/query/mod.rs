@@ -5,24 +5,33 @@
 
 mod ast;
 mod bits;
+mod context;
 mod engine;
 mod error;
+mod facets;
+mod fields;
 mod glob;
 mod grammar;
+mod histogram;
 mod lexer;
 mod matches;
 mod number;
 mod record;
+mod search;
 mod segment;
 mod when;
 mod words;
 
 pub use ast::{Bound, Expr, Leaf, Range, RegexTest, Test};
-pub use engine::{BUCKETS_MAX, Between, Engine, Facet, Facets, FieldType, Histogram, Hits, Place, Search};
+pub use engine::{Between, Engine};
 pub use error::SyntaxError;
+pub use facets::{Facet, Facets};
+pub use fields::FieldType;
 pub use grammar::{parse, parse_at};
+pub use histogram::{BUCKETS_MAX, Histogram};
 pub use matches::{Aliases, UNSEARCHED, matches};
 pub use record::{Parts, UNPARSED, build_record, event_id};
+pub use search::{Hits, Place, Search};
 pub use segment::Stop;
 
 #[cfg(test)]

@@ -60,6 +60,9 @@ pub struct Segment<'s> {
     by_grammar: RefCell<Option<Arc<HashMap<String, Bits>>>>,
 }
 
+/// Asks a rebuilt record.
+type Ask<'a> = Box<dyn Fn(&Map<String, Json>) -> bool + 'a>;
+
 /// What a leaf finds: for sure, and maybe.
 struct Found {
     sure: Bits,
@@ -126,7 +129,7 @@ impl<'s> Segment<'s> {
     }
 
     fn leaf(&self, leaf: &Leaf, scope: &Bits) -> Result<Bits, Stop> {
-        let (found, ask): (Found, Box<dyn Fn(&Map<String, Json>) -> bool + '_>) = match &leaf.field {
+        let (found, ask): (Found, Ask<'_>) = match &leaf.field {
             None => (self.bare(&leaf.test)?, Box::new(|record| matches::bare_matches(&leaf.test, record))),
             Some(field) => {
                 let mut found = self.nothing();
@@ -144,7 +147,7 @@ impl<'s> Segment<'s> {
         let mut sure = found.sure.and(scope);
         let maybe = found.maybe.and(scope).minus(&sure);
         for (nth, doc) in maybe.iter().enumerate() {
-            if nth % 64 == 0 {
+            if nth.is_multiple_of(64) {
                 self.check()?;
             }
             if ask(&self.record(doc)?) {
@@ -648,7 +651,7 @@ impl<'s> Segment<'s> {
         while terms.advance() {
             let Some(value) = terms.key().strip_prefix(prefix.as_bytes()) else { break };
             nth += 1;
-            if nth % 4096 == 0 {
+            if nth.is_multiple_of(4096) {
                 self.check()?;
             }
             if std::str::from_utf8(value).is_ok_and(&fits) {
@@ -665,7 +668,7 @@ impl<'s> Segment<'s> {
         let mut nth = 0u32;
         while terms.advance() {
             nth += 1;
-            if nth % 4096 == 0 {
+            if nth.is_multiple_of(4096) {
                 self.check()?;
             }
             let key = terms.key();

@@ -203,10 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_a_connection_ends_for_is_a_label_value() {
-        for (_, reason) in crate::ingest::beats::CloseReason::ALL {
-            assert!(names::CLOSE_REASONS.contains(&reason), "{reason}");
-        }
+    fn reasons_a_connection_ends_for_are_the_label_values() {
+        // The room does not import the receiver; this keeps the two lists one.
+        let mut names: Vec<_> = crate::ingest::beats::CloseReason::ALL.iter().map(|(_, name)| *name).collect();
+        names.push("other");
+        assert_eq!(names, names::CLOSE_REASONS);
     }
 
     #[test]

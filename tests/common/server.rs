@@ -33,6 +33,7 @@ pub struct Server {
     pub http: SocketAddr,
     pub data_dir: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     /// What the program says about itself, over all its starts.
     log: PathBuf,
     scratch: TempDir,
@@ -46,13 +47,19 @@ impl Server {
 
     /// On this data directory, or a temporary one, with further arguments.
     pub fn start_with(data_dir: Option<&Path>, arguments: &[&str]) -> Self {
+        Self::start_in(data_dir, arguments, &[])
+    }
+
+    /// The same with variables set for the process.
+    pub fn start_in(data_dir: Option<&Path>, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let data_dir = data_dir.map_or_else(|| scratch.path().join("data"), Path::to_owned);
         let log = scratch.path().join("serve.log");
         let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        let environment: Vec<_> = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let any = "127.0.0.1:0".parse().unwrap();
-        let (child, beats, http) = spawn(&data_dir, any, any, &arguments, &log);
-        let server = Self { child, beats, http, data_dir, arguments, log, scratch };
+        let (child, beats, http) = spawn(&data_dir, any, any, &arguments, &environment, &log);
+        let server = Self { child, beats, http, data_dir, arguments, environment, log, scratch };
         server.wait_ready();
         server
     }
@@ -65,7 +72,8 @@ impl Server {
 
     /// Starts again on the same ports and directory, after [`Self::kill9`].
     pub fn restart(&mut self) {
-        let (child, beats, http) = spawn(&self.data_dir, self.beats, self.http, &self.arguments, &self.log);
+        let (child, beats, http) =
+            spawn(&self.data_dir, self.beats, self.http, &self.arguments, &self.environment, &self.log);
         (self.child, self.beats, self.http) = (child, beats, http);
         self.wait_ready();
     }
@@ -178,6 +186,7 @@ fn spawn(
     beats: SocketAddr,
     http: SocketAddr,
     arguments: &[String],
+    environment: &[(String, String)],
     log: &Path,
 ) -> (Child, SocketAddr, SocketAddr) {
     let stderr = File::options().create(true).append(true).open(log).unwrap();
@@ -187,6 +196,7 @@ fn spawn(
         .arg(data_dir)
         .args(["--beats", &beats.to_string(), "--http", &http.to_string()])
         .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(stderr)

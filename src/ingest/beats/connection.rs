@@ -30,6 +30,12 @@ const BUFFER_BYTES: usize = 8 << 10;
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// A window whose bytes pause this long is no longer counted for more than it holds: others may begin.
 const SETTLE_AFTER: Duration = Duration::from_millis(250);
+/// The pause for a window of which next to nothing came. Senders write headers and content in one go, so this one may
+/// never come; a thousand such must not hold up the others for long.
+const SETTLE_EMPTY_AFTER: Duration = Duration::from_millis(50);
+const EMPTY_BYTES: usize = 1 << 10;
+/// Nor is one that takes this long, however steadily it drips: a few dozen slow links would keep everyone else waiting.
+const SETTLE_AT_LATEST: Duration = Duration::from_secs(2);
 /// How much a closed connection's peer may still send, and for how long, before what it sent unread makes the system
 /// answer with RST, which could overtake the last acknowledgement.
 const LINGER_BYTES: usize = 1 << 20;
@@ -54,6 +60,7 @@ struct Connection<'a, S, C> {
     outstanding: Outstanding,
     /// The open window's memory, once it was admitted.
     hold: Option<Hold>,
+    admitted: Instant,
     admitting: Option<Admitting>,
     waiting: Option<Gauge<'a>>,
     buffer: Vec<u8>,
@@ -83,6 +90,7 @@ pub async fn serve<S: Sink, C: AsyncRead + AsyncWrite + Unpin>(
         windows: Windows::new(shared.settings.limits),
         outstanding: Outstanding::default(),
         hold: None,
+        admitted: now,
         admitting: None,
         waiting: None,
         buffer: vec![0; BUFFER_BYTES],
@@ -111,7 +119,7 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
                 Wake::Read(Err(error)) => return self.broken(&error),
                 Wake::Admitted(hold) => {
                     (self.hold, self.admitting, self.waiting) = (Some(hold), None, None);
-                    self.heard = Instant::now();
+                    (self.heard, self.admitted) = (Instant::now(), Instant::now());
                     Ok(())
                 }
                 Wake::Accepted(owed, Ok(())) => self.acknowledge(owed).await,
@@ -147,27 +155,27 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
                 None => std::future::pending().await,
             }
         };
+        let due = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             (owed, result) = outstanding.next() => Wake::Accepted(owed, result),
             hold = admitted => Wake::Admitted(hold),
-            () = sleep_until(deadline) => Wake::Timer,
+            () = due => Wake::Timer,
             () = stop.cancelled(), if self.ended.is_none() => Wake::Stop,
             read = socket.read(buffer), if reading => Wake::Read(read),
         }
     }
 
-    /// When the next thing is due that depends on time alone.
-    fn deadline(&self) -> Instant {
-        let settings = &self.shared.settings;
-        let mut deadline = self.quiet_at().unwrap_or(self.heard + settings.idle_timeout * 2);
-        if self.owing {
-            deadline = deadline.min(self.spoke + settings.keepalive_interval);
-        }
-        if self.hold.as_ref().is_some_and(Hold::is_expecting) {
-            deadline = deadline.min(self.heard + SETTLE_AFTER);
-        }
-        deadline
+    /// When the next thing is due that depends on time alone. What [`Connection::timer`] does about it must move it
+    /// on: a deadline that stays in the past would wake the connection for ever.
+    fn deadline(&self) -> Option<Instant> {
+        let keep_alive = self.owing.then(|| self.spoke + self.shared.settings.keepalive_interval);
+        [self.quiet_at(), keep_alive, self.settle_at()].into_iter().flatten().min()
     }
 
     /// When the sender has been silent for too long; `None` while it is we who do not read, or owe it something.
@@ -181,10 +189,22 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
         }
     }
 
+    /// When the open window stops counting for more than it holds.
+    fn settle_at(&self) -> Option<Instant> {
+        self.hold.as_ref().filter(|hold| hold.is_expecting())?;
+        let pause = if self.windows.received_bytes() < EMPTY_BYTES { SETTLE_EMPTY_AFTER } else { SETTLE_AFTER };
+        Some((self.heard + pause).min(self.admitted + SETTLE_AT_LATEST))
+    }
+
     async fn timer(&mut self) -> Result<(), CloseReason> {
         let (now, settings) = (Instant::now(), &self.shared.settings);
-        if let Some(hold) = self.hold.as_mut().filter(|_| now >= self.heard + SETTLE_AFTER) {
+        if self.settle_at().is_some_and(|at| now >= at)
+            && let Some(hold) = &mut self.hold
+        {
             hold.settle();
+        }
+        if now >= self.heard + SETTLE_AFTER && self.unread.is_empty() {
+            self.shrink_buffer();
         }
         if self.quiet_at().is_some_and(|at| now >= at) {
             if !self.windows.in_window() {
@@ -250,7 +270,7 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
             match progress {
                 Ok(Progress::Hungry) => break,
                 Ok(Progress::Admit) => match Arc::clone(&self.shared.budget).try_admit() {
-                    Some(hold) => self.hold = Some(hold),
+                    Some(hold) => (self.hold, self.admitted) = (Some(hold), Instant::now()),
                     None => {
                         self.admitting = Some(Box::pin(Arc::clone(&self.shared.budget).admit()));
                         self.waiting = Some(Gauge::one(&counters.waiting));
@@ -274,13 +294,19 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
             self.spoke = Instant::now();
         }
         if !owing {
-            self.buffer.truncate(BUFFER_BYTES);
-            self.buffer.shrink_to_fit();
+            self.shrink_buffer();
         } else if self.unread.end == self.buffer.len() && self.unread.is_empty() {
             // The last read filled it: there is more where that came from.
             self.buffer.resize((2 * self.buffer.len()).min(BUFFER_BYTES_MAX), 0);
         }
         self.owing = owing;
+    }
+
+    /// Gives the read buffer's memory back: only once all of it was looked at.
+    fn shrink_buffer(&mut self) {
+        self.unread = 0..0;
+        self.buffer.truncate(BUFFER_BYTES);
+        self.buffer.shrink_to_fit();
     }
 
     fn hand_on(&mut self, window: Window) {

@@ -48,9 +48,6 @@ impl CloseReason {
     }
 }
 
-/// Upper bounds of the acknowledgement histogram: milliseconds.
-pub const ACK_MS: [u64; 12] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 5000, 30_000];
-
 #[derive(Debug, Default)]
 pub struct Counters {
     pub opened: AtomicU64,

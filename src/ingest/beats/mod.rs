@@ -9,6 +9,6 @@ pub mod tls;
 mod window;
 
 pub use budget::Budget;
-pub use counters::{ACK_MS, AckHook, CloseReason, Counters};
+pub use counters::{AckHook, CloseReason, Counters};
 pub use server::{Server, Settings};
 pub use window::{Malformed, Progress, Window, Windows};

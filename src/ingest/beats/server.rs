@@ -8,13 +8,14 @@ use std::time::Duration;
 use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::budget::Budget;
 use super::connection;
-use super::counters::{AckHook, CloseReason, Counters};
+use super::counters::{AckHook, CloseReason, Counters, Gauge};
 use super::tls::Acceptor;
 use crate::ingest::Sink;
 use crate::ingest::frame::Limits;
@@ -114,9 +115,9 @@ impl<S: Sink> Server<S> {
             let _ = socket.set_nodelay(true);
             let (shared, tls, stop) = (Arc::clone(&self.shared), self.tls.clone(), stop.clone());
             connections.spawn(async move {
-                shared.counters.open.fetch_add(1, Relaxed);
+                let open = Gauge::one(&shared.counters.open);
                 let reason = serve(socket, peer, &shared, tls.as_deref(), &stop).await;
-                shared.counters.open.fetch_sub(1, Relaxed);
+                drop(open);
                 shared.counters.close(reason);
                 debug!(%peer, reason = reason.name(), "connection closed");
             });
@@ -135,35 +136,45 @@ async fn serve<S: Sink>(
     tls: Option<&Acceptor>,
     stop: &CancellationToken,
 ) -> CloseReason {
-    let name = peer.ip().to_string();
+    // An IPv4 sender has one name, whether it came to 0.0.0.0 or, mapped, to [::].
+    let name = peer.ip().to_canonical().to_string();
     let Some(tls) = tls else { return connection::serve(socket, &name, shared, stop).await };
-    let mut first = [0u8; 1];
-    let mut first = ReadBuf::new(&mut first);
-    let looked =
-        timeout(shared.settings.handshake_timeout, std::future::poll_fn(|cx| socket.poll_peek(cx, &mut first)));
-    match looked.await {
-        Ok(Ok(0)) => return CloseReason::Peer,
-        Ok(Ok(_)) if matches!(first.filled().first(), Some(b'1' | b'2')) => {
-            warn!(%peer, "a plain-text client on a TLS port: configure ssl in the sender's output; closing");
-            let mut socket = socket;
-            let _ = socket.shutdown().await;
-            return CloseReason::PlainOnTls;
-        }
-        Ok(Ok(_)) => {}
-        Ok(Err(_)) => return CloseReason::Peer,
-        Err(_) => return CloseReason::Handshake,
-    }
-    match timeout(shared.settings.handshake_timeout, tls.accept(socket)).await {
+    let opened = tokio::select! {
+        () = stop.cancelled() => return CloseReason::Shutdown,
+        opened = timeout(shared.settings.handshake_timeout, handshake(socket, peer, tls)) => opened,
+    };
+    match opened {
         Ok(Ok(socket)) => connection::serve(socket, &name, shared, stop).await,
-        Ok(Err(error)) => {
-            warn!(%peer, %error, "TLS handshake failed");
-            CloseReason::Handshake
-        }
+        Ok(Err(reason)) => reason,
         Err(_) => {
             warn!(%peer, after_s = shared.settings.handshake_timeout.as_secs(), "TLS handshake took too long");
             CloseReason::Handshake
         }
     }
+}
+
+/// Looks at the first byte, so that a plain-text sender is told apart from a failed handshake and from a peer that only
+/// tries whether the port is open.
+async fn handshake(
+    mut socket: TcpStream,
+    peer: SocketAddr,
+    tls: &Acceptor,
+) -> Result<TlsStream<TcpStream>, CloseReason> {
+    let mut first = [0u8; 1];
+    let mut first = ReadBuf::new(&mut first);
+    match std::future::poll_fn(|cx| socket.poll_peek(cx, &mut first)).await {
+        Ok(1..) => {}
+        Ok(0) | Err(_) => return Err(CloseReason::Peer),
+    }
+    if matches!(first.filled(), [b'1' | b'2']) {
+        warn!(%peer, "a plain-text client on a TLS port: configure ssl in the sender's output; closing");
+        let _ = socket.shutdown().await;
+        return Err(CloseReason::PlainOnTls);
+    }
+    tls.accept(socket).await.map_err(|error| {
+        warn!(%peer, %error, "TLS handshake failed");
+        CloseReason::Handshake
+    })
 }
 
 #[cfg(test)]

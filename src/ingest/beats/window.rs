@@ -115,6 +115,11 @@ impl Windows {
         self.walker.version_in_progress().filter(|v| matches!(v, b'1' | b'2')).unwrap_or(self.version)
     }
 
+    /// Bytes of the open window's frames so far, as received.
+    pub fn received_bytes(&self) -> usize {
+        self.body.len()
+    }
+
     /// Bytes of the connection read so far.
     pub fn offset(&self) -> u64 {
         self.offset

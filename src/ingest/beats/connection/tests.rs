@@ -5,7 +5,7 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::super::budget::Budget;
+use super::super::budget::{Budget, EXPECTED_BYTES};
 use super::super::server::Settings;
 use super::*;
 use crate::ingest::frame::build::{c, d, j, w};
@@ -123,6 +123,27 @@ async fn a_waiting_sender_hears_a_zero_every_five_seconds() {
     let acked = Instant::now();
     ends(socket, served, CloseReason::Idle).await;
     assert_eq!(acked.elapsed().as_secs(), 300, "and then silence until the connection is idle");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_wait_is_spent_asleep() {
+    // Far over every time limit, with nothing but keep-alives due: a deadline in the past would wake it at once, for
+    // ever, and the paused clock would never move on.
+    let bench = Bench::new(0);
+    let start = Instant::now();
+    let (mut reading, _reading) = bench.connect();
+    reading.write_all(&window(1, 1)).await.unwrap();
+    let (mut full, _full) = bench.connect();
+    full.write_all(&window(1, 1).repeat(OUTSTANDING_MAX + 1)).await.unwrap();
+    for n in 1..=4 * 3600 / 5 {
+        assert_eq!((ack(&mut reading).await, ack(&mut full).await), ((b'2', 0), (b'2', 0)));
+        assert_eq!(start.elapsed().as_secs(), 5 * n);
+    }
+    bench.shared.sink.gate.add_permits(OUTSTANDING_MAX + 2);
+    assert_eq!(ack(&mut reading).await, (b'2', 1));
+    for _ in 0..=OUTSTANDING_MAX {
+        assert_eq!(ack(&mut full).await, (b'2', 1));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,6 +306,36 @@ async fn a_window_waits_for_memory_and_is_kept_alive_meanwhile() {
     bench.shared.sink.gate.add_permits(2);
     assert_eq!(ack(&mut second).await, (b'2', 1));
     assert_eq!((bench.shared.budget.used(), bench.shared.counters.waiting.load(Relaxed)), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_senders_keep_nobody_waiting() {
+    // As many windows as the budget expects at once, each a byte every 100 ms.
+    let bench = Bench::new(usize::MAX >> 4);
+    let slow = bench.shared.settings.memory_budget / EXPECTED_BYTES;
+    let mut dripping = Vec::new();
+    for _ in 0..slow {
+        let (mut socket, served) = bench.connect();
+        socket.write_all(&window(1, 2048)[..16]).await.unwrap();
+        dripping.push((socket, served));
+    }
+    let (mut healthy, _served) = bench.connect();
+    healthy.write_all(&window(1, 2048)).await.unwrap();
+    let start = Instant::now();
+    let drip = async {
+        for byte in window(1, 2048)[16..].iter().cycle() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            for (socket, _) in &mut dripping {
+                socket.write_all(&[*byte]).await.unwrap();
+            }
+        }
+    };
+    tokio::select! {
+        () = drip => unreachable!(),
+        acked = ack(&mut healthy) => assert_eq!(acked, (b'2', 2048)),
+    }
+    assert!(start.elapsed() <= Duration::from_millis(2200), "{:?}", start.elapsed());
+    assert!(dripping.iter().all(|(_, served)| !served.is_finished()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -218,6 +218,128 @@ async fn a_handshake_has_its_time() {
 }
 
 #[tokio::test]
+async fn a_handshake_does_not_hold_up_the_end() {
+    let authority = Authority::new();
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path(), &authority, &authority, ClientAuthentication::None);
+    let running = start(Settings::default(), Some(Arc::new(Acceptor::new(files).unwrap()))).await;
+    let mut begun = TcpStream::connect(running.address).await.unwrap();
+    begun.write_all(b"\x16\x03\x01").await.unwrap();
+    let silent = TcpStream::connect(running.address).await.unwrap();
+    while running.server.counters().open.load(Relaxed) < 2 {
+        tokio::task::yield_now().await;
+    }
+    let counters = timeout(Duration::from_secs(5), running.stop()).await.unwrap();
+    assert_eq!((counters.closed(CloseReason::Shutdown), counters.open.load(Relaxed)), (2, 0));
+    drop((begun, silent));
+}
+
+#[tokio::test]
+async fn a_thousand_senders_that_announce_and_stall_cost_little() {
+    let running = start(Settings::default(), None).await;
+    let mut stalled = Vec::new();
+    for n in 0..1000 {
+        let mut socket = TcpStream::connect(running.address).await.unwrap();
+        // A third only announce, a third claim the largest frame there may be, a third send some of it.
+        let claim: &[u8] = [&b""[..], b"2J\0\0\0\x01\0\xff\0\0", b"2C\x04\0\0\0\x78\x5e"][n % 3];
+        socket.write_all(&[&w(b'2', 65_536)[..], claim].concat()).await.unwrap();
+        stalled.push(socket);
+    }
+    let counters = running.server.counters();
+    while counters.open.load(Relaxed) < 1000 {
+        tokio::task::yield_now().await;
+    }
+    let mut healthy = TcpStream::connect(running.address).await.unwrap();
+    // Under 5 s, or the first answer were a keep-alive.
+    let shipped = timeout(Duration::from_secs(10), async {
+        for _ in 0..100 {
+            assert_eq!(ship(&mut healthy).await.unwrap(), 3);
+        }
+    });
+    shipped.await.unwrap();
+    let used = running.server.budget().used();
+    assert!(used < 64 << 20, "{used}");
+    assert_eq!(counters.open.load(Relaxed), 1001, "nobody was sent away");
+    drop(stalled);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_port_can_be_taken_again_at_once() {
+    let running = start(Settings::default(), None).await;
+    let address = running.address;
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    assert_eq!(ship(&mut socket).await.unwrap(), 3);
+    // The server's side closes first, so the port has a connection in TIME_WAIT.
+    running.stop().await;
+    assert_eq!(socket.read(&mut [0]).await.unwrap(), 0);
+    drop(socket);
+    let listener = TcpListener::bind(address).await.unwrap();
+    assert!(socket2::SockRef::from(&listener).reuse_address().unwrap());
+}
+
+/// What is logged at `info` and above on this thread while the guard lives.
+fn logged() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(text);
+            Ok(text.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&lines);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_writer(move || Lines(Arc::clone(&writer)))
+        .finish();
+    (lines, tracing::subscriber::set_default(subscriber))
+}
+
+#[tokio::test]
+async fn only_what_is_wrong_is_logged() {
+    let authority = Authority::new();
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path(), &authority, &authority, ClientAuthentication::None);
+    let acceptor = Arc::new(Acceptor::new(files).unwrap());
+    let whole = [w(b'2', 1), j(b'2', 1, b"{}")].concat();
+    for (tls, bytes, expected) in [
+        (None, &b""[..], None),
+        (None, &whole[..], None),
+        (None, &whole[..9], None),
+        (None, b"2X", Some("bad_type")),
+        (None, b"\x16\x03\x01", Some("a TLS handshake came to a plain port")),
+        (Some(&acceptor), b"", None),
+        (Some(&acceptor), &whole, Some("a plain-text client on a TLS port")),
+        (Some(&acceptor), b"GET / HTTP/1.1\r\n\r\n", Some("TLS handshake failed")),
+    ] {
+        let running = start(Settings::default(), tls.cloned()).await;
+        let (lines, guard) = logged();
+        let mut socket = TcpStream::connect(running.address).await.unwrap();
+        socket.write_all(bytes).await.unwrap();
+        socket.shutdown().await.unwrap();
+        let counters = running.server.counters();
+        while CloseReason::ALL.iter().all(|(reason, _)| counters.closed(*reason) == 0) {
+            tokio::task::yield_now().await;
+        }
+        drop(guard);
+        let lines = String::from_utf8(lines.lock().clone()).unwrap();
+        match expected {
+            None => assert_eq!(lines, "", "{bytes:?}"),
+            Some(expected) => {
+                assert!(lines.contains(expected), "{lines}");
+                assert_eq!(lines.lines().count(), 1, "{lines}");
+            }
+        }
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_new_certificate_is_taken_up_and_a_bad_one_is_not() {
     let (old, new) = (Authority::new(), Authority::new());
     let dir = tempfile::tempdir().unwrap();
