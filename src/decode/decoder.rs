@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::event::{Extras, Scanned};
 use super::frames::{DataFrame, DataFrames, Pairs};
 use super::identity::{self, Own, Rule};
+use super::marks::Marks;
 use super::scan::BadJson;
 use super::streams::{Known, Streams};
 use super::{event, extra, fields, pairs};
@@ -45,6 +46,7 @@ pub struct Decoder {
     near: Vec<Option<(u128, Arc<Known>)>>,
     scratch: String,
     extras: Extras,
+    marks: Marks,
 }
 
 /// What all events of a batch share.
@@ -59,7 +61,7 @@ struct Context<'b> {
 impl Decoder {
     pub fn new(streams: Arc<Streams>) -> Self {
         let near = (0..NEAR_SLOTS).map(|_| None).collect();
-        Self { streams, near, scratch: String::new(), extras: Extras::default() }
+        Self { streams, near, scratch: String::new(), extras: Extras::default(), marks: Marks::default() }
     }
 
     /// Decodes the data frames of `batch` (`J` and `D`, uncompressed), in their order. What cannot be decoded goes
@@ -102,12 +104,14 @@ impl Decoder {
             Ok(text) => text,
             Err(_) => return Err(not_utf8(body)),
         };
-        let scanned = event::scan(text, &self.streams.keys, context.arena, &mut self.scratch, &mut self.extras)?;
+        let scanned =
+            event::scan(text, &self.streams.keys, context.arena, &mut self.scratch, &mut self.extras, &mut self.marks)?;
         if !scanned.irregular {
             return Ok(self.finish(context, text, scanned));
         }
         let text = rewrite(text, context.arena)?;
-        let scanned = event::scan(text, &self.streams.keys, context.arena, &mut self.scratch, &mut self.extras)?;
+        let scanned =
+            event::scan(text, &self.streams.keys, context.arena, &mut self.scratch, &mut self.extras, &mut self.marks)?;
         Ok(self.finish(context, text, scanned))
     }
 

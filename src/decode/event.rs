@@ -4,7 +4,8 @@ use bumpalo::Bump;
 
 use super::BadReason;
 use super::hash::{Keys, MemberSum};
-use super::scan::{BadJson, Decoded, Scan, Span};
+use super::marks::Marks;
+use super::scan::{Decoded, Scan, Span, Stop};
 use crate::record::time;
 
 /// What the walk found.
@@ -47,9 +48,9 @@ impl Extras {
     }
 }
 
-struct Walk<'b, 'd> {
+struct Walk<'b, 'd, 'm> {
     text: &'b str,
-    scan: Scan<'b>,
+    scan: Scan<'b, 'm>,
     keys: &'d Keys,
     arena: &'b Bump,
     scratch: &'d mut String,
@@ -82,43 +83,47 @@ pub fn scan<'b>(
     arena: &'b Bump,
     scratch: &mut String,
     extras: &mut Extras,
+    marks: &mut Marks,
 ) -> Result<Scanned<'b>, BadReason> {
     extras.clear();
-    let mut scan = Scan::new(text);
+    let mut scan = Scan::new(text, marks);
     if scan.peek() != b'{' {
         // Tell what is no JSON at all from what is JSON and no event.
-        scan.value(0)?;
-        scan.finish()?;
-        return Err(BadReason::NotAnObject);
+        let whole = scan.value(0).and_then(|()| scan.finish());
+        return Err(whole.map_or_else(|Stop| scan.bad().into(), |()| BadReason::NotAnObject));
     }
     let (source, legacy_offset) = (None, None);
     let mut walk =
         Walk { text, scan, keys, arena, scratch, extras, out: Scanned::default(), seen: 0, source, legacy_offset };
-    walk.event()?;
-    walk.scan.finish()?;
+    if let Err(Stop) = walk.event().and_then(|()| walk.scan.finish()) {
+        return Err(walk.scan.bad().into());
+    }
     walk.settle_legacy();
     walk.out.spaced = walk.scan.spaced;
     walk.out.irregular |= walk.scan.lone;
     Ok(walk.out)
 }
 
-/// Takes a member's value and adds the hashes of the leaf members in it. The scanner stands on the value; `start` and
-/// `key` are the member's, `seed` is the path's, `depth` the number of containers around it.
+/// Takes a member's value and adds the hashes of the leaf members in it. The scanner stands on the value; `seed` is
+/// the path's, `depth` the number of containers around the member.
 pub fn add_member(
     scan: &mut Scan,
     keys: &Keys,
     seed: u64,
-    (start, key): (usize, Span),
+    key: Span,
     depth: u32,
     sum: &mut MemberSum,
-) -> Result<(), BadJson> {
-    if scan.peek() == b'{' {
+) -> Result<(), Stop> {
+    let first = scan.peek();
+    if first == b'"' {
+        scan.string()?;
+    } else if first == b'{' {
         let depth = scan.deeper(depth)?;
         if scan.enter_object()? {
-            let seed = keys.child(seed, scan.bytes(key.start, key.end));
+            let seed = keys.child(seed, scan.bytes(key.range()));
             loop {
-                let member = scan.key()?;
-                add_member(scan, keys, seed, member, depth, sum)?;
+                let key = scan.key()?;
+                add_member(scan, keys, seed, key, depth, sum)?;
                 if !scan.next_member()? {
                     return Ok(());
                 }
@@ -127,38 +132,38 @@ pub fn add_member(
     } else {
         scan.value(depth)?;
     }
-    sum.add(keys.leaf(seed, scan.bytes(start, scan.at)));
+    sum.add(keys.leaf(seed, scan.bytes(key.member_start()..scan.at)));
     Ok(())
 }
 
-impl<'b> Walk<'b, '_> {
-    fn event(&mut self) -> Result<(), BadJson> {
+impl<'b> Walk<'b, '_, '_> {
+    fn event(&mut self) -> Result<(), Stop> {
         let mut more = self.scan.enter_object()?;
         while more {
-            let (start, key) = self.scan.key()?;
-            self.out.irregular |= key.escaped;
-            let name = &self.text.as_bytes()[key.start..key.end];
+            let key = self.scan.key()?;
+            self.out.irregular |= key.is_escaped();
+            let name = &self.text.as_bytes()[key.range()];
             match name.len() {
-                3 if name == b"log" => self.log(start)?,
-                7 if name == b"message" => self.message(start)?,
+                3 if name == b"log" => self.log(key)?,
+                7 if name == b"message" => self.message(key)?,
                 10 if name == b"@timestamp" => self.timestamp()?,
                 9 if name == b"@metadata" => self.metadata()?,
-                5 if name == b"agent" => self.agent(start, key)?,
+                5 if name == b"agent" => self.agent(key)?,
                 6 if name == b"source" => {
                     self.first(SEEN_SOURCE);
                     self.scan.value(1)?;
-                    self.source = Some((start, self.scan.at));
+                    self.source = Some((key.member_start(), self.scan.at));
                 }
                 6 if name == b"offset" => {
                     self.first(SEEN_OFFSET);
                     let number = self.number(1)?;
-                    self.legacy_offset = Some((start, self.scan.at, number));
+                    self.legacy_offset = Some((key.member_start(), self.scan.at, number));
                 }
                 _ => match stream_bit(name) {
-                    0 => self.extra(start)?,
+                    0 => self.extra(key)?,
                     bit => {
                         self.first(bit);
-                        self.stream_member(0, (start, key), 1)?;
+                        self.stream_member(0, key, 1)?;
                     }
                 },
             }
@@ -174,39 +179,39 @@ impl<'b> Walk<'b, '_> {
         self.seen |= bit;
     }
 
-    fn extra(&mut self, start: usize) -> Result<(), BadJson> {
+    fn extra(&mut self, key: Span) -> Result<(), Stop> {
         self.scan.value(1)?;
-        self.extras.top.push((start, self.scan.at));
+        self.extras.top.push((key.member_start(), self.scan.at));
         Ok(())
     }
 
     #[inline]
-    fn stream_member(&mut self, seed: u64, member: (usize, Span), depth: u32) -> Result<(), BadJson> {
-        add_member(&mut self.scan, self.keys, seed, member, depth, &mut self.out.stream)
+    fn stream_member(&mut self, seed: u64, key: Span, depth: u32) -> Result<(), Stop> {
+        add_member(&mut self.scan, self.keys, seed, key, depth, &mut self.out.stream)
     }
 
-    fn string(&mut self) -> Result<&'b str, BadJson> {
+    fn string(&mut self) -> Result<&'b str, Stop> {
         Ok(match self.scan.string_decoded(self.scratch)? {
             Decoded::Borrowed(text) => text,
             Decoded::Scratch(text) => self.arena.alloc_str(text),
         })
     }
 
-    fn message(&mut self, start: usize) -> Result<(), BadJson> {
+    fn message(&mut self, key: Span) -> Result<(), Stop> {
         self.first(SEEN_MESSAGE);
         if self.scan.peek() != b'"' {
-            return self.extra(start);
+            return self.extra(key);
         }
         self.out.message = Some(self.string()?);
         Ok(())
     }
 
-    fn timestamp(&mut self) -> Result<(), BadJson> {
+    fn timestamp(&mut self) -> Result<(), Stop> {
         self.first(SEEN_TIMESTAMP);
         let start = self.scan.at;
         if self.scan.peek() == b'"' {
             let span = self.scan.string()?;
-            self.out.timestamp = time::parse_rfc3339(&self.text[span.start..span.end]);
+            self.out.timestamp = time::parse_rfc3339(&self.text[span.range()]);
         } else {
             self.scan.value(1)?;
         }
@@ -217,23 +222,23 @@ impl<'b> Walk<'b, '_> {
     }
 
     /// A number that is an unsigned integer; any other value is taken and is `None`.
-    fn number(&mut self, depth: u32) -> Result<Option<u64>, BadJson> {
+    fn number(&mut self, depth: u32) -> Result<Option<u64>, Stop> {
         match self.scan.peek() {
             b'-' | b'0'..=b'9' => Ok(self.scan.number()?.parse().ok()),
             _ => self.scan.value(depth).map(|()| None),
         }
     }
 
-    fn metadata(&mut self) -> Result<(), BadJson> {
+    fn metadata(&mut self) -> Result<(), Stop> {
         self.first(SEEN_METADATA);
         if self.scan.peek() != b'{' {
             return self.scan.value(1);
         }
         let mut more = self.scan.enter_object()?;
         while more {
-            let (_, key) = self.scan.key()?;
-            self.out.irregular |= key.escaped;
-            if &self.text[key.start..key.end] == "_id" && self.scan.peek() == b'"' {
+            let key = self.scan.key()?;
+            self.out.irregular |= key.is_escaped();
+            if &self.text[key.range()] == "_id" && self.scan.peek() == b'"' {
                 self.first(SEEN_ID);
                 self.out.id = Some(self.string()?).filter(|id| !id.is_empty());
             } else {
@@ -244,52 +249,52 @@ impl<'b> Walk<'b, '_> {
         Ok(())
     }
 
-    fn agent(&mut self, start: usize, key: Span) -> Result<(), BadJson> {
+    fn agent(&mut self, key: Span) -> Result<(), Stop> {
         self.first(SEEN_STREAM);
         if self.scan.peek() != b'{' {
-            return self.stream_member(0, (start, key), 1);
+            return self.stream_member(0, key, 1);
         }
         let seed = self.keys.child(0, b"agent");
         let mut more = self.scan.enter_object()?;
         while more {
-            let (start, key) = self.scan.key()?;
-            self.out.irregular |= key.escaped;
-            let name = &self.text.as_bytes()[key.start..key.end];
+            let key = self.scan.key()?;
+            self.out.irregular |= key.is_escaped();
+            let name = &self.text.as_bytes()[key.range()];
             if name == b"ephemeral_id" {
                 self.scan.value(2)?;
             } else {
-                self.stream_member(seed, (start, key), 2)?;
+                self.stream_member(seed, key, 2)?;
             }
             more = self.scan.next_member()?;
         }
         Ok(())
     }
 
-    fn log(&mut self, start: usize) -> Result<(), BadJson> {
+    fn log(&mut self, key: Span) -> Result<(), Stop> {
         self.first(SEEN_LOG);
         if self.scan.peek() != b'{' {
-            return self.extra(start);
+            return self.extra(key);
         }
         let seed = self.keys.child(0, b"log");
         let mut more = self.scan.enter_object()?;
         while more {
-            let (start, key) = self.scan.key()?;
-            self.out.irregular |= key.escaped;
-            match &self.text.as_bytes()[key.start..key.end] {
+            let key = self.scan.key()?;
+            self.out.irregular |= key.is_escaped();
+            match &self.text.as_bytes()[key.range()] {
                 b"offset" => {
                     self.first(SEEN_LOG_OFFSET);
                     match self.number(2)? {
-                        None => self.extras.log.push((start, self.scan.at)),
+                        None => self.extras.log.push((key.member_start(), self.scan.at)),
                         offset => self.out.offset = offset,
                     }
                 }
                 b"file" => {
                     self.first(SEEN_LOG_FILE);
-                    self.stream_member(seed, (start, key), 2)?;
+                    self.stream_member(seed, key, 2)?;
                 }
                 _ => {
                     self.scan.value(2)?;
-                    self.extras.log.push((start, self.scan.at));
+                    self.extras.log.push((key.member_start(), self.scan.at));
                 }
             }
             more = self.scan.next_member()?;

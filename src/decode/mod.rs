@@ -13,6 +13,7 @@ mod fields;
 mod frames;
 mod hash;
 mod identity;
+mod marks;
 mod pairs;
 mod path;
 mod scan;
@@ -22,7 +23,7 @@ pub use decoder::{BadEvent, BadReason, Decoder};
 pub use dedupe::{Dedupe, DedupeCounts, DedupeLimits};
 pub use frames::{DataFrame, DataFrames, Pairs};
 pub use path::ContainerPath;
-pub use scan::BadJson;
+pub use scan::{BadJson, Fault};
 pub use streams::{StreamCounts, StreamLimits, Streams};
 
 #[cfg(test)]

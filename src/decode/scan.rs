@@ -4,6 +4,8 @@
 //! escaped surrogate without its partner is let through (and read as U+FFFD). The text is valid UTF-8 already, so
 //! strings are not checked again.
 
+use super::marks::Marks;
+
 /// Containers inside containers, the outermost included.
 pub const DEPTH_MAX: u32 = 64;
 
@@ -12,42 +14,111 @@ pub const DEPTH_MAX: u32 = 64;
 #[error("{what} at byte {at}")]
 pub struct BadJson {
     pub at: usize,
-    pub what: &'static str,
+    pub what: Fault,
 }
 
-/// A string's content, between its quotes.
+/// What is wrong where the scanner stands. One byte: it is part of every result on the hottest path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("expected a key in quotes")]
+    Key,
+    #[error("expected a colon")]
+    Colon,
+    #[error("expected a comma or a closing brace")]
+    Member,
+    #[error("expected a comma or a closing bracket")]
+    Element,
+    #[error("expected a value")]
+    Value,
+    #[error("text ends too early")]
+    Ends,
+    #[error("trailing bytes after the value")]
+    Trailing,
+    #[error("nested deeper than {DEPTH_MAX} levels")]
+    Depth,
+    #[error("expected true, false or null")]
+    Word,
+    #[error("expected a digit")]
+    Digit,
+    #[error("number out of range")]
+    Range,
+    #[error("control character in a string")]
+    Control,
+    #[error("unknown escape")]
+    Escape,
+    #[error("\\u needs four hexadecimal digits")]
+    Unicode,
+}
+
+/// A string's content, between its quotes. Frames are shorter than 2^31 bytes, so all of it fits into one register:
+/// as a struct it goes through memory in parts and comes back whole, which stalls, and costs a third of the decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Span {
-    pub start: usize,
-    pub end: usize,
+pub struct Span(u64);
+
+impl Span {
+    #[inline(always)]
+    fn new(start: usize, end: usize, escaped: bool) -> Self {
+        Self(u64::from(escaped) << 63 | (end as u64 & 0x7fff_ffff) << 32 | start as u64 & 0xffff_ffff)
+    }
+
+    #[inline(always)]
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.0 as u32 as usize..(self.0 >> 32 & 0x7fff_ffff) as usize
+    }
+
     /// Whether it holds a backslash.
-    pub escaped: bool,
+    #[inline(always)]
+    pub fn is_escaped(self) -> bool {
+        self.0 >> 63 != 0
+    }
+
+    /// Where the member starts whose key this is: at the key's quote.
+    #[inline(always)]
+    pub fn member_start(self) -> usize {
+        (self.0 as u32 as usize).saturating_sub(1)
+    }
 }
 
+/// The text is refused; [`Scan::bad`] has the reason. Without content, so that results stay in registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop;
+
+/// Walks `'a` text with the help of its `'m` marks.
 #[derive(Debug, Clone)]
-pub struct Scan<'a> {
+pub struct Scan<'a, 'm> {
     text: &'a str,
     bytes: &'a [u8],
+    marks: &'m Marks,
     pub at: usize,
     /// Blanks were seen between tokens.
     pub spaced: bool,
     /// A lone surrogate was seen.
     pub lone: bool,
+    fault: Option<Fault>,
 }
 
-impl<'a> Scan<'a> {
-    pub fn new(text: &'a str) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0, spaced: false, lone: false }
+impl<'a, 'm> Scan<'a, 'm> {
+    /// Starts at the beginning of `text`; `marks` is filled with its marks.
+    pub fn new(text: &'a str, marks: &'m mut Marks) -> Self {
+        marks.fill(text.as_bytes());
+        Self { text, bytes: text.as_bytes(), marks, at: 0, spaced: false, lone: false, fault: None }
     }
 
     /// A part of the text.
     #[inline(always)]
-    pub fn bytes(&self, start: usize, end: usize) -> &'a [u8] {
-        &self.bytes[start..end]
+    pub fn bytes(&self, range: std::ops::Range<usize>) -> &'a [u8] {
+        &self.bytes[range]
     }
 
-    pub fn fail<T>(&self, what: &'static str) -> Result<T, BadJson> {
-        Err(BadJson { at: self.at, what })
+    /// Why the text was refused, and where.
+    pub fn bad(&self) -> BadJson {
+        BadJson { at: self.at, what: self.fault.unwrap_or(Fault::Value) }
+    }
+
+    #[cold]
+    fn stop<T>(&mut self, fault: Fault) -> Result<T, Stop> {
+        self.fault = Some(fault);
+        Err(Stop)
     }
 
     #[inline(always)]
@@ -74,7 +145,7 @@ impl<'a> Scan<'a> {
 
     /// Takes `{`; whether there is a first member.
     #[inline]
-    pub fn enter_object(&mut self) -> Result<bool, BadJson> {
+    pub fn enter_object(&mut self) -> Result<bool, Stop> {
         debug_assert_eq!(self.byte(), b'{');
         self.at += 1;
         if self.peek() == b'}' {
@@ -84,25 +155,24 @@ impl<'a> Scan<'a> {
         Ok(true)
     }
 
-    /// Takes a member's key and colon: where the member starts, and the key. The value is next.
+    /// Takes a member's key and colon. The value is next.
     #[inline]
-    pub fn key(&mut self) -> Result<(usize, Span), BadJson> {
+    pub fn key(&mut self) -> Result<Span, Stop> {
         if self.peek() != b'"' {
-            return self.fail("expected a key in quotes");
+            return self.stop(Fault::Key);
         }
-        let start = self.at;
         let key = self.string()?;
         if self.peek() != b':' {
-            return self.fail("expected a colon");
+            return self.stop(Fault::Colon);
         }
         self.at += 1;
         self.peek();
-        Ok((start, key))
+        Ok(key)
     }
 
     /// Takes what follows a member: whether there is another one.
     #[inline(always)]
-    pub fn next_member(&mut self) -> Result<bool, BadJson> {
+    pub fn next_member(&mut self) -> Result<bool, Stop> {
         match self.peek() {
             b',' => {
                 self.at += 1;
@@ -112,18 +182,18 @@ impl<'a> Scan<'a> {
                 self.at += 1;
                 Ok(false)
             }
-            _ => self.fail("expected a comma or a closing brace"),
+            _ => self.stop(Fault::Member),
         }
     }
 
     /// Nothing but blanks may be left.
-    pub fn finish(&mut self) -> Result<(), BadJson> {
+    pub fn finish(&mut self) -> Result<(), Stop> {
         self.peek();
-        if self.at == self.bytes.len() { Ok(()) } else { self.fail("trailing bytes after the value") }
+        if self.at == self.bytes.len() { Ok(()) } else { self.stop(Fault::Trailing) }
     }
 
     /// Takes any value. `depth` is the number of containers around it.
-    pub fn value(&mut self, depth: u32) -> Result<(), BadJson> {
+    pub fn value(&mut self, depth: u32) -> Result<(), Stop> {
         match self.peek() {
             b'"' => self.string().map(|_| ()),
             b'{' => {
@@ -148,7 +218,7 @@ impl<'a> Scan<'a> {
                     match self.peek() {
                         b',' => self.at += 1,
                         b']' => break self.at += 1,
-                        _ => return self.fail("expected a comma or a closing bracket"),
+                        _ => return self.stop(Fault::Element),
                     }
                 }
                 Ok(())
@@ -157,35 +227,35 @@ impl<'a> Scan<'a> {
             b't' => self.word(b"true"),
             b'f' => self.word(b"false"),
             b'n' => self.word(b"null"),
-            0 if self.at >= self.bytes.len() => self.fail("ends where a value is expected"),
-            _ => self.fail("expected a value"),
+            0 if self.at >= self.bytes.len() => self.stop(Fault::Ends),
+            _ => self.stop(Fault::Value),
         }
     }
 
     /// The depth inside a container that starts here.
     #[inline]
-    pub fn deeper(&self, depth: u32) -> Result<u32, BadJson> {
-        if depth >= DEPTH_MAX { self.fail("nested deeper than 64 levels") } else { Ok(depth + 1) }
+    pub fn deeper(&mut self, depth: u32) -> Result<u32, Stop> {
+        if depth >= DEPTH_MAX { self.stop(Fault::Depth) } else { Ok(depth + 1) }
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<(), BadJson> {
+    fn word(&mut self, word: &[u8]) -> Result<(), Stop> {
         if !self.bytes[self.at..].starts_with(word) {
-            return self.fail("expected true, false or null");
+            return self.stop(Fault::Word);
         }
         self.at += word.len();
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), BadJson> {
+    fn digits(&mut self) -> Result<(), Stop> {
         let start = self.at;
         while self.byte().is_ascii_digit() {
             self.at += 1;
         }
-        if self.at == start { self.fail("expected a digit") } else { Ok(()) }
+        if self.at == start { self.stop(Fault::Digit) } else { Ok(()) }
     }
 
     /// Takes a number: its text.
-    pub fn number(&mut self) -> Result<&'a str, BadJson> {
+    pub fn number(&mut self) -> Result<&'a str, Stop> {
         let start = self.at;
         if self.byte() == b'-' {
             self.at += 1;
@@ -210,41 +280,45 @@ impl<'a> Scan<'a> {
         let text = &self.text[start..self.at];
         // A number beyond f64 is refused, by the one judge of that, so that what passes here can be read later.
         if may_overflow && serde_json::from_str::<serde_json::Number>(text).is_err() {
-            return self.fail("number out of range");
+            return self.stop(Fault::Range);
         }
         Ok(text)
     }
 
     /// Takes a string; the scanner stands on its opening quote.
-    #[inline]
-    pub fn string(&mut self) -> Result<Span, BadJson> {
+    #[inline(always)]
+    pub fn string(&mut self) -> Result<Span, Stop> {
         let start = self.at + 1;
-        let mut at = start;
-        let mut escaped = false;
+        let at = self.marks.next(start);
+        if self.bytes.get(at) == Some(&b'"') {
+            self.at = at + 1;
+            return Ok(Span::new(start, at, false));
+        }
+        self.string_with_escapes(start, at)
+    }
+
+    fn string_with_escapes(&mut self, start: usize, mut at: usize) -> Result<Span, Stop> {
         loop {
-            at = special(self.bytes, at);
             match self.bytes.get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
-                    return Ok(Span { start, end: at, escaped });
+                    return Ok(Span::new(start, at, true));
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    at = self.escape(at)?.1;
-                }
+                Some(b'\\') => at = self.escape(at)?.1,
                 other => return self.string_error(at, other.is_none()),
             }
+            at = self.marks.next(at);
         }
     }
 
     /// Takes a string and undoes its escapes in the same walk: borrowed when there are none, else in `scratch`.
-    pub fn string_decoded<'s>(&mut self, scratch: &'s mut String) -> Result<Decoded<'a, 's>, BadJson> {
+    pub fn string_decoded<'s>(&mut self, scratch: &'s mut String) -> Result<Decoded<'a, 's>, Stop> {
         let start = self.at + 1;
         let mut run = start;
         let mut at = start;
         scratch.clear();
         loop {
-            at = special(self.bytes, at);
+            at = self.marks.next(at);
             match self.bytes.get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
@@ -267,14 +341,14 @@ impl<'a> Scan<'a> {
     }
 
     #[cold]
-    fn string_error<T>(&mut self, at: usize, end: bool) -> Result<T, BadJson> {
+    fn string_error<T>(&mut self, at: usize, end: bool) -> Result<T, Stop> {
         self.at = at;
-        self.fail(if end { "string does not end" } else { "control character in a string" })
+        self.stop(if end { Fault::Ends } else { Fault::Control })
     }
 
     /// Reads the escape at `at`: its character, and where it ends.
     #[inline]
-    fn escape(&mut self, at: usize) -> Result<(char, usize), BadJson> {
+    fn escape(&mut self, at: usize) -> Result<(char, usize), Stop> {
         let c = match self.bytes.get(at + 1) {
             Some(b'"') => '"',
             Some(b'\\') => '\\',
@@ -287,16 +361,16 @@ impl<'a> Scan<'a> {
             Some(b'u') => return self.unicode_escape(at),
             _ => {
                 self.at = at;
-                return self.fail("unknown escape");
+                return self.stop(Fault::Escape);
             }
         };
         Ok((c, at + 2))
     }
 
-    fn unicode_escape(&mut self, at: usize) -> Result<(char, usize), BadJson> {
+    fn unicode_escape(&mut self, at: usize) -> Result<(char, usize), Stop> {
         let Some(first) = self.hex4(at + 2) else {
             self.at = at;
-            return self.fail("\\u needs four hexadecimal digits");
+            return self.stop(Fault::Unicode);
         };
         let next = at + 6;
         if let Some(c) = char::from_u32(first) {
@@ -324,33 +398,4 @@ impl<'a> Scan<'a> {
 pub enum Decoded<'a, 's> {
     Borrowed(&'a str),
     Scratch(&'s str),
-}
-
-/// The first `"`, `\` or control character from `at` on, or the end.
-///
-/// Eight bytes at a time in one register: strings are short (about 20 bytes), so a call into a wide search costs more
-/// than it saves.
-#[inline(always)]
-fn special(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        // Each term has its high bit set in a byte that is zero (below 0x20 in the last); a borrow can only set bits
-        // above the first true one, and the first is all that is read.
-        let hits = ((quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(ONES * 0x20) & !word))
-            & HIGH;
-        if hits != 0 {
-            return at + (hits.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while at < bytes.len() && bytes[at] >= 0x20 && bytes[at] != b'"' && bytes[at] != b'\\' {
-        at += 1;
-    }
-    at
 }

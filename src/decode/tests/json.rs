@@ -4,11 +4,13 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::support::{decode, decoder, filebeat, frames, one};
+use crate::decode::marks::Marks;
 use crate::decode::scan::{Decoded, Scan};
 use crate::decode::{BadReason, Decoder};
 
 fn accepts(text: &str) -> bool {
-    let mut scan = Scan::new(text);
+    let mut marks = Marks::default();
+    let mut scan = Scan::new(text, &mut marks);
     scan.value(0).and_then(|()| scan.finish()).is_ok()
 }
 
@@ -241,7 +243,8 @@ proptest! {
     fn strings_say_what_serde_json_reads(text in "(\\\\u[0-9a-f]{4}|\\\\[nrt\"\\\\/bf]|[^\"\\\\]){0,30}") {
         let quoted = format!("\"{text}\"");
         let mut scratch = String::new();
-        let mut scan = Scan::new(&quoted);
+        let mut marks = Marks::default();
+        let mut scan = Scan::new(&quoted, &mut marks);
         let ours = scan.string_decoded(&mut scratch).map(|decoded| match decoded {
             Decoded::Borrowed(text) | Decoded::Scratch(text) => text.to_owned(),
         });
