@@ -11,7 +11,8 @@
 //! - Wildcards stand for a whole value; on texts, and bare, for words one after the other. On numbers, for their digits.
 //! - Regular expressions stand for a whole value as in Lucene; on texts, and bare, for any part of it. Case counts.
 //! - Ranges compare numbers with numbers and times with times (a bound as coarse as a date covers the whole day); other
-//!   strings by their bytes. A numeric bound fits no word, so `code:>=500` does not find `"OK"`.
+//!   strings by their bytes. A bound that is a number or a time fits no word: `code:>=500` does not
+//!   find `"OK"`.
 //! - `_exists_` wants a string, a number or a bool, be it inside an object or an array of that name.
 //! - An alias (`log.level`) is asked beside the name itself: either may match.
 
@@ -214,8 +215,8 @@ fn in_span(text: &str, value: &str) -> bool {
 }
 
 fn bound_fits(value: &str, bound: &Bound, is_low: bool) -> bool {
-    if let (Some(value), Some(limit)) = (when::span(value), when::span(&bound.text)) {
-        let at = value.start;
+    if let Some(limit) = when::span(&bound.text) {
+        let Some(at) = when::span(value).map(|value| value.start) else { return false };
         return match (is_low, bound.inclusive) {
             (true, true) => at >= limit.start,
             (true, false) => at >= limit.end,

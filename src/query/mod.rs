@@ -30,10 +30,10 @@ pub use fields::FieldType;
 pub use grammar::{parse, parse_at};
 pub use histogram::{BUCKETS_MAX, Histogram};
 pub use matches::{Aliases, UNSEARCHED, matches};
-pub use record::{Parts, UNPARSED, build_record, event_id};
-pub use search::{Hits, Place, Search};
 #[cfg(test)]
 use record::parse_event_id;
+pub use record::{Parts, UNPARSED, build_record, event_id};
+pub use search::{Hits, Place, Search};
 pub use segment::Stop;
 
 #[cfg(test)]
