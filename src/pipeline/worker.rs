@@ -103,6 +103,7 @@ impl<'c> Worker<'c> {
             }
             fields.clear();
             let grammar = event.message.and_then(|line| self.context.parser.parse(&event.stream, line, &mut fields));
+            fields.leave_envelope_alone();
             match (grammar, event.message) {
                 (Some(name), _) => metrics.parse_records.of(name).inc(),
                 (None, Some(_)) => metrics.parse_unparsed.of("no_grammar").inc(),

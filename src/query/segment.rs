@@ -171,6 +171,7 @@ impl<'s> Segment<'s> {
         let mut fields = Fields::new();
         if let (Some(grammar), Some(line)) = (&grammar, line) {
             self.parser.parse_as(grammar, line, &mut fields);
+            fields.leave_envelope_alone();
         }
         let nothing = Map::new();
         let number = self.streams.first(doc).unwrap_or(u64::MAX);

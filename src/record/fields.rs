@@ -7,6 +7,9 @@ use serde_json::{Map, Value as Json};
 /// Stands between the segments of a nested field's name (`kv␁pod`), so that a key may itself hold a dot.
 pub const PATH_SEPARATOR: char = '\u{1}';
 
+/// Names that a parsed field cannot have.
+const ENVELOPE: [&str; 5] = ["message", "@timestamp", "grammar", "event", "parse"];
+
 /// A typed value. Text borrows from the line unless an escape had to be undone.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
@@ -54,6 +57,19 @@ impl<'a> Fields<'a> {
 
     pub fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// Moves fields whose names belong to the envelope (a JSON line's own `message`, `event`, …) below `parsed`, so that
+    /// a record's `message` is always its line. Whoever indexes or rebuilds a record does this after parsing.
+    pub fn leave_envelope_alone(&mut self) {
+        for field in &mut self.0 {
+            let taken = ENVELOPE.iter().any(|name| {
+                field.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(PATH_SEPARATOR))
+            });
+            if taken {
+                field.name = Cow::Owned(format!("parsed{PATH_SEPARATOR}{}", field.name));
+            }
+        }
     }
 
     pub fn is_empty(&self) -> bool {
