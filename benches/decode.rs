@@ -17,15 +17,25 @@ use loghound::ingest::frame::{Limits, inflate_window};
 use loghound::record::{Batch, Wire};
 use loghound::ship::Traffic;
 
+/// As the binary has it.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const EVENTS: usize = 2_048;
 const BATCHES: usize = 8;
 
-/// A window's body as it is on the wire, and its data frames.
-fn window(traffic: &mut Traffic) -> (Bytes, Vec<u8>) {
+/// A window's body as it is on the wire, and its data frames. With `sorted` keys the events compress as well as those
+/// of a sender that keeps their order; a Beat's order is random.
+fn window(traffic: &mut Traffic, sorted: bool) -> (Bytes, Vec<u8>) {
     let (mut frames, mut body) = (Vec::new(), Vec::new());
     for seq in 1..=EVENTS as u32 {
         body.clear();
         traffic.next_event(&mut body);
+        if sorted {
+            let event: serde_json::Value = serde_json::from_slice(&body).expect("an event made here");
+            body = event.to_string().into_bytes();
+        }
         frames.extend_from_slice(b"2J");
         frames.extend_from_slice(&seq.to_be_bytes());
         frames.extend_from_slice(&(body.len() as u32).to_be_bytes());
@@ -58,10 +68,22 @@ fn measure(name: &str, rounds: usize, mut round: impl FnMut()) -> f64 {
 fn main() {
     // `cargo test --benches` runs this as a test: then one round will do.
     let rounds = if std::env::args().any(|arg| arg == "--bench") { 40 } else { 1 };
-    let mut traffic = Traffic::new(7, 1_772_366_400_000_000_000);
-    let windows: Vec<_> = (0..BATCHES).map(|_| window(&mut traffic)).collect();
-    let inflated: usize = windows.iter().map(|(_, frames)| frames.len()).sum();
-    println!("{} bytes an event", inflated / (EVENTS * BATCHES) - 10);
+    for sorted in [false, true] {
+        let mut traffic = Traffic::new(7, 1_772_366_400_000_000_000);
+        let windows: Vec<_> = (0..BATCHES).map(|_| window(&mut traffic, sorted)).collect();
+        let inflated: usize = windows.iter().map(|(_, frames)| frames.len()).sum();
+        let packed: usize = windows.iter().map(|(wire, _)| wire.len()).sum();
+        println!(
+            "keys {}: {} bytes an event, {} compressed",
+            if sorted { "in one order" } else { "in random order, as a Beat writes them" },
+            inflated / (EVENTS * BATCHES) - 10,
+            packed / (EVENTS * BATCHES)
+        );
+        stages(&windows, rounds);
+    }
+}
+
+fn stages(windows: &[(Bytes, Vec<u8>)], rounds: usize) {
     let batch = Batch {
         wire: Wire::Lumberjack,
         received_at: 1_772_366_400_000_000_000,
@@ -72,7 +94,7 @@ fn main() {
     };
     let limits = Limits::default();
     let inflate = measure("inflate", rounds, || {
-        for (wire, _) in &windows {
+        for (wire, _) in windows {
             black_box(inflate_window(wire, &limits).expect("a window made here"));
         }
     });
@@ -80,7 +102,7 @@ fn main() {
     let mut decoder = Decoder::new(Arc::clone(&streams));
     let mut arena = Bump::new();
     let decode = measure("decode", rounds, || {
-        for (_, frames) in &windows {
+        for (_, frames) in windows {
             arena.reset();
             let (mut events, mut bad) = (Vec::with_capacity(EVENTS), Vec::new());
             decoder.decode(&batch, frames, &arena, &mut events, &mut bad);
@@ -94,7 +116,7 @@ fn main() {
     let dedupe = Dedupe::new(DedupeLimits::default());
     let mut repeats = Vec::new();
     measure("decode + dedupe", rounds, || {
-        for (_, frames) in &windows {
+        for (_, frames) in windows {
             arena.reset();
             let (mut events, mut bad) = (Vec::with_capacity(EVENTS), Vec::new());
             decoder.decode(&batch, frames, &arena, &mut events, &mut bad);
@@ -103,12 +125,12 @@ fn main() {
         }
     });
     measure("simdutf8 alone", rounds, || {
-        for (_, frames) in &windows {
+        for (_, frames) in windows {
             black_box(simdutf8::basic::from_utf8(frames).is_ok());
         }
     });
     measure("serde_json Value", rounds.div_ceil(8), || {
-        for (_, frames) in &windows {
+        for (_, frames) in windows {
             for frame in loghound::decode::DataFrames::new(frames) {
                 if let loghound::decode::DataFrame::Json { body, .. } = frame {
                     black_box(serde_json::from_slice::<serde_json::Value>(body).is_ok());

@@ -121,13 +121,14 @@ pub fn add_member(
         let depth = scan.deeper(depth)?;
         if scan.enter_object()? {
             let seed = keys.child(seed, scan.bytes(key.range()));
-            loop {
+            while scan.plain_members(|member| sum.add(keys.leaf(seed, member))) {
                 let key = scan.key()?;
                 add_member(scan, keys, seed, key, depth, sum)?;
                 if !scan.next_member()? {
-                    return Ok(());
+                    break;
                 }
             }
+            return Ok(());
         }
     } else {
         scan.value(depth)?;

@@ -12,7 +12,7 @@
 
 use bytes::Bytes;
 
-use crate::ingest::frame::{FrameError, Head, Kind, Limits, Room, Step, Unzip, Walker};
+use crate::ingest::frame::{FrameError, Head, Inflater, Kind, Limits, Room, Step, Walker};
 
 /// Everything a sender sent for one acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +59,16 @@ pub struct Malformed {
 pub struct Windows {
     limits: Limits,
     walker: Walker,
-    unzip: Option<Unzip>,
+    inflater: Inflater,
+    /// Compressed bytes still to come of the open `C` frame.
+    compressed_left: Option<usize>,
+    /// Where in `body` its content begins.
+    content: usize,
     /// Frames of the open window as received.
     body: Vec<u8>,
     /// Its data frames, once a compressed frame came.
     inflated: Option<Vec<u8>>,
-    /// Where in `body` the current bare frame begins.
+    /// Where in `body` the current frame begins.
     frame: usize,
     /// Announced size of the open window; `None` between windows.
     open: Option<u32>,
@@ -85,7 +89,9 @@ impl Windows {
         Self {
             limits,
             walker,
-            unzip: None,
+            inflater: Inflater::default(),
+            compressed_left: None,
+            content: 0,
             body: Vec::new(),
             inflated: None,
             frame: 0,
@@ -107,7 +113,7 @@ impl Windows {
 
     /// Whether bytes of a frame are missing, as opposed to further frames.
     pub fn in_frame(&self) -> bool {
-        self.unzip.is_some() || !self.walker.at_boundary()
+        self.compressed_left.is_some() || !self.walker.at_boundary()
     }
 
     /// Version byte of the window in progress, or of the last one.
@@ -143,8 +149,8 @@ impl Windows {
             return Ok(progress);
         }
         loop {
-            if self.unzip.is_some() {
-                if !self.feed_unzip(input, room)? {
+            if let Some(left) = self.compressed_left {
+                if !self.take_compressed(left, input, room)? {
                     return Ok(Progress::Hungry);
                 }
             } else {
@@ -175,11 +181,8 @@ impl Windows {
                         self.version = head.version;
                         self.frame = self.body.len() - head.len();
                         if head.kind == Kind::Compressed {
-                            let from = match &self.inflated {
-                                Some(inflated) => inflated.len(),
-                                None => self.frame,
-                            };
-                            self.unzip = Some(Unzip::new(head.first as usize, from, &self.limits));
+                            self.compressed_left = Some(head.first as usize);
+                            self.content = self.body.len();
                         }
                         if self.open.is_none() {
                             self.open = Some(self.size);
@@ -220,41 +223,40 @@ impl Windows {
         replaced.then_some(Progress::Replaced)
     }
 
-    /// Feeds the open `C` frame; false when it needs more bytes.
-    fn feed_unzip(&mut self, input: &mut &[u8], room: &mut impl Room) -> Result<bool, FrameError> {
-        let Some(mut unzip) = self.unzip.take() else { return Ok(true) };
-        if input.is_empty() {
-            self.unzip = Some(unzip);
+    /// Takes bytes of the open `C` frame, of which `left` are to come, and inflates it after the last; false when it
+    /// needs more.
+    fn take_compressed(&mut self, left: usize, input: &mut &[u8], room: &mut impl Room) -> Result<bool, FrameError> {
+        let (taken, rest) = input.split_at(left.min(input.len()));
+        self.keep(taken, room)?;
+        *input = rest;
+        self.offset += taken.len() as u64;
+        self.compressed_left = Some(left - taken.len());
+        if taken.len() < left {
             return Ok(false);
         }
-        let (taken, rest) = input.split_at(unzip.left().min(input.len()));
-        self.keep(taken, room)?;
+        self.compressed_left = None;
+        let held = self.body.capacity();
         if self.inflated.is_none() {
             // Frames that came bare before the window's first compressed one.
             let bare = &self.body[..self.frame];
             let mut inflated = Vec::new();
             if !bare.is_empty() {
-                let held = self.body.capacity();
                 crate::ingest::frame::grow(&mut inflated, bare.len(), &self.limits, held, room)?;
                 inflated.extend_from_slice(bare);
             }
             self.inflated = Some(inflated);
         }
-        let held = self.body.capacity();
         let inflated = self.inflated.get_or_insert_default();
-        unzip.feed(taken, inflated, &self.limits, held, room)?;
-        *input = rest;
-        self.offset += taken.len() as u64;
-        if self.events as u64 + u64::from(unzip.seen.events) > u64::from(self.limits.window_events_max) {
-            let count = self.events.saturating_add(unzip.seen.events);
-            return Err(FrameError::WindowTooLarge { count, max: self.limits.window_events_max });
+        let content = &self.body[self.content..];
+        // An error stands where the compressed content begins.
+        self.offset -= content.len() as u64;
+        let seen = self.inflater.inflate(content, inflated, &self.limits, held, room)?;
+        self.offset += content.len() as u64;
+        self.events = self.events.saturating_add(seen.events);
+        if self.events > self.limits.window_events_max {
+            return Err(FrameError::WindowTooLarge { count: self.events, max: self.limits.window_events_max });
         }
-        if unzip.left() > 0 {
-            self.unzip = Some(unzip);
-            return Ok(false);
-        }
-        self.events += unzip.seen.events;
-        if let Some(last) = unzip.seen.last {
+        if let Some(last) = seen.last {
             self.version = last.version;
             self.last = Some(last);
         }
@@ -274,7 +276,7 @@ impl Windows {
         if needed > self.body.capacity() {
             let held = self.inflated.as_ref().map_or(0, Vec::capacity);
             // What a compressed frame still has to bring is known, though only as a claim.
-            let claim = self.unzip.as_ref().map_or(0, Unzip::left).min(needed * 2);
+            let claim = self.compressed_left.unwrap_or(0).min(needed * 2);
             crate::ingest::frame::grow(&mut self.body, needed + claim, &self.limits, held, room)?;
         }
         self.body.extend_from_slice(bytes);

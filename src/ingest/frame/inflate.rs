@@ -1,7 +1,14 @@
-//! Inflates `C` frames as their bytes arrive, into one buffer, checking each frame in it once.
+//! Inflates a whole `C` frame into its window's buffer, and checks each frame in it once.
+//!
+//! The frame's compressed bytes are held anyway, for the journal. So they are inflated in one go once the last of them
+//! is there, at half the cost of inflating them as they arrive. Still nothing is allocated from a claim: the output's
+//! first size follows from compressed bytes that did arrive, and it grows, asking for room each time, until the content
+//! fits or meets a limit.
+
+use std::cell::RefCell;
 
 use bytes::Bytes;
-use flate2::{Decompress, FlushDecompress, Status};
+use libdeflater::{DecompressionError, Decompressor};
 
 use super::walker::{Head, Kind, Step, Walker};
 use super::{FrameError, Limits};
@@ -21,9 +28,6 @@ impl Room for Unlimited {
     }
 }
 
-/// Memory of zlib's own state and window, about: counted as held while a `C` frame is open.
-pub const STATE_BYTES: usize = 48 << 10;
-
 /// First size of a buffer that will hold a window's frames.
 const FIRST_BYTES: usize = 8 << 10;
 
@@ -34,130 +38,107 @@ pub struct Seen {
     pub last: Option<Head>,
 }
 
-/// One open `C` frame.
-pub struct Unzip {
-    zlib: Decompress,
-    /// Compressed bytes of the frame still to come, and its length.
-    left: usize,
-    length: usize,
-    /// Where in the output this frame's content begins.
-    from: usize,
-    /// The output up to here was walked over.
-    walked: usize,
-    walker: Walker,
-    ended: bool,
-    pub seen: Seen,
+thread_local! {
+    /// Tables of 11 KB, filled anew for each block of a stream: one a thread is enough.
+    static ZLIB: RefCell<Decompressor> = RefCell::new(Decompressor::new());
 }
 
-impl Unzip {
-    /// `from`: how many bytes `out` holds already.
-    pub fn new(length: usize, from: usize, limits: &Limits) -> Self {
-        Self {
-            zlib: Decompress::new(true),
-            left: length,
-            length,
-            from,
-            walked: from,
-            walker: Walker::new(limits),
-            ended: false,
-            seen: Seen::default(),
-        }
-    }
+/// Inflates one sender's frames. Remembers how well the last one compressed: the next one's first guess.
+#[derive(Debug, Clone, Copy)]
+pub struct Inflater {
+    /// Inflated bytes to expect for 16 compressed ones.
+    per_16: usize,
+}
 
-    /// Compressed bytes still to come.
-    pub fn left(&self) -> usize {
-        self.left
+impl Default for Inflater {
+    fn default() -> Self {
+        Self { per_16: 8 * 16 }
     }
+}
 
-    /// Takes compressed bytes of this frame, at most [`Unzip::left`]. `held`: bytes the window holds besides `out`.
-    /// At the frame's last byte, checks that stream and content are whole.
-    pub fn feed(
+impl Inflater {
+    /// Appends to `out` the frames in `payload`, a `C` frame's whole content. `held`: bytes the window holds besides
+    /// `out`. An error leaves `out` as it happens to be: the connection ends.
+    pub fn inflate(
         &mut self,
-        mut input: &[u8],
+        payload: &[u8],
         out: &mut Vec<u8>,
         limits: &Limits,
         held: usize,
         room: &mut impl Room,
-    ) -> Result<(), FrameError> {
-        self.left -= input.len();
-        while !self.ended {
-            if out.len() == out.capacity() {
-                let target = self.target(out.len(), input.len());
-                grow(out, target, limits, held + STATE_BYTES, room)?;
+    ) -> Result<Seen, FrameError> {
+        let from = out.len();
+        let (most, over) = most_content(payload.len(), from, limits);
+        let mut size = payload.len().saturating_mul(self.per_16) / 16;
+        let content = loop {
+            size = size.max(FIRST_BYTES).min(most);
+            if !room.hold(held + from + size) {
+                return Err(FrameError::Memory);
             }
-            let (before_in, before_out) = (self.zlib.total_in(), out.len());
-            let status = self.zlib.decompress_vec(input, out, FlushDecompress::None).map_err(|_| FrameError::Zlib)?;
-            let taken = (self.zlib.total_in() - before_in) as usize;
-            input = &input[taken..];
-            self.check_size(out.len(), input.len(), limits)?;
-            self.walk(out)?;
-            match status {
-                Status::StreamEnd => self.ended = true,
-                _ if input.is_empty() && out.len() < out.capacity() => break,
-                // Room in the output, bytes in the input, and yet nothing moved.
-                _ if taken == 0 && out.len() == before_out && out.len() < out.capacity() => {
-                    return Err(FrameError::Zlib);
-                }
-                _ => {}
+            zeroed(out, from, size);
+            match ZLIB.with_borrow_mut(|zlib| zlib.zlib_decompress(payload, &mut out[from..])) {
+                Ok(content) => break content,
+                Err(DecompressionError::InsufficientSpace) if size < most => size = size.saturating_mul(2),
+                Err(DecompressionError::InsufficientSpace) => return Err(over),
+                Err(DecompressionError::BadData) => return Err(FrameError::Zlib),
             }
-        }
-        if self.ended && input.len() + self.left > 0 {
-            return Err(FrameError::ZlibTrailing(input.len() + self.left));
-        }
-        if self.left == 0 {
-            if !self.ended {
-                return Err(FrameError::ZlibTruncated);
-            }
-            if !self.walker.at_boundary() {
-                return Err(FrameError::PartialFrame);
-            }
-        }
-        Ok(())
-    }
-
-    fn check_size(&self, len: usize, unread: usize, limits: &Limits) -> Result<(), FrameError> {
-        if len > limits.inflated_bytes_max {
-            return Err(FrameError::InflatedTooLarge { max: limits.inflated_bytes_max });
-        }
-        let content = len - self.from;
-        let compressed = self.length - self.left - unread;
-        if content > limits.ratio_free_bytes && content / limits.ratio_max.max(1) > compressed {
-            return Err(FrameError::Ratio { max: limits.ratio_max });
-        }
-        Ok(())
-    }
-
-    /// The size this frame's content will have if it goes on compressing as it did: saves copying a buffer that
-    /// grows. Never more than four times what is there, since the frame's length is only a claim.
-    fn target(&self, len: usize, unread: usize) -> usize {
-        let content = len - self.from;
-        let compressed = self.length - self.left - unread;
-        let whole = match compressed {
-            0 => 0,
-            n => (content as u128 * self.length as u128 / n as u128) as usize,
         };
-        (self.from + whole + whole / 16).min(len * 4)
+        out.truncate(from + content);
+        // A stream ends with the checksum of its content. Bytes behind it are not looked at by the decompressor.
+        if payload.last_chunk() != Some(&libdeflater::adler32(&out[from..]).to_be_bytes()) {
+            return Err(FrameError::Zlib);
+        }
+        // A quarter more than this time: a second try costs more than memory that is given back.
+        self.per_16 = content * 20 / payload.len().max(1) + 16;
+        walk(&out[from..], limits)
     }
+}
 
-    fn walk(&mut self, out: &[u8]) -> Result<(), FrameError> {
-        while self.walked < out.len() {
-            let (used, step) = self.walker.step(&out[self.walked..])?;
-            self.walked += used;
-            match step {
-                Step::More => {}
-                Step::Head(head) => match head.kind {
-                    Kind::Window => return Err(FrameError::NestedWindow),
-                    Kind::Compressed => return Err(FrameError::NestedCompressed),
-                    Kind::Json | Kind::Pairs => {}
-                },
-                Step::Data(head) => {
-                    self.seen.events = self.seen.events.saturating_add(1);
-                    self.seen.last = Some(head);
-                }
+/// The most bytes a frame's content may have, and what more than that would be.
+fn most_content(compressed: usize, from: usize, limits: &Limits) -> (usize, FrameError) {
+    let whole = limits.inflated_bytes_max.saturating_sub(from);
+    let by_ratio = limits.ratio_free_bytes.max(compressed.saturating_mul(limits.ratio_max));
+    if whole <= by_ratio {
+        (whole, FrameError::InflatedTooLarge { max: limits.inflated_bytes_max })
+    } else {
+        (by_ratio, FrameError::Ratio { max: limits.ratio_max })
+    }
+}
+
+/// Makes `out` hold `size` bytes behind its first `from`.
+fn zeroed(out: &mut Vec<u8>, from: usize, size: usize) {
+    if from == 0 {
+        // Zeroed pages come for nothing from the allocator, and old content is not copied.
+        *out = Vec::new();
+        *out = vec![0; size];
+    } else {
+        out.truncate(from);
+        out.reserve_exact(size);
+        out.resize(from + size, 0);
+    }
+}
+
+/// Counts the data frames of a `C` frame's content.
+fn walk(content: &[u8], limits: &Limits) -> Result<Seen, FrameError> {
+    let mut walker = Walker::new(limits);
+    let (mut seen, mut at) = (Seen::default(), 0);
+    while at < content.len() {
+        let (used, step) = walker.step(&content[at..])?;
+        at += used;
+        match step {
+            Step::More => {}
+            Step::Head(head) => match head.kind {
+                Kind::Window => return Err(FrameError::NestedWindow),
+                Kind::Compressed => return Err(FrameError::NestedCompressed),
+                Kind::Json | Kind::Pairs => {}
+            },
+            Step::Data(head) => {
+                seen.events = seen.events.saturating_add(1);
+                seen.last = Some(head);
             }
         }
-        Ok(())
     }
+    if walker.at_boundary() { Ok(seen) } else { Err(FrameError::PartialFrame) }
 }
 
 /// Makes `buffer` larger: to `target` if that is more than a step, within the limit and the room.
@@ -183,7 +164,7 @@ pub(crate) fn grow(
 /// The data frames of a window's body (all frames after `W` as received), uncompressed, one after the other: what the
 /// receiver made of the same bytes. The limit on a window's events is not asked here: the body was taken once.
 pub fn inflate_window(body: &[u8], limits: &Limits) -> Result<Bytes, FrameError> {
-    let mut walker = Walker::new(limits);
+    let (mut walker, mut inflater) = (Walker::new(limits), Inflater::default());
     let mut out = Vec::new();
     let (mut at, mut frame) = (0, 0);
     while at < body.len() {
@@ -194,8 +175,8 @@ pub fn inflate_window(body: &[u8], limits: &Limits) -> Result<Bytes, FrameError>
             Step::Head(Head { kind: Kind::Window, .. }) => return Err(FrameError::NestedWindow),
             Step::Head(head) if head.kind == Kind::Compressed => {
                 let length = head.first as usize;
-                let payload = body.get(at..at + length).ok_or(FrameError::ZlibTruncated)?;
-                Unzip::new(length, out.len(), limits).feed(payload, &mut out, limits, 0, &mut Unlimited)?;
+                let payload = body.get(at..at + length).ok_or(FrameError::PartialFrame)?;
+                inflater.inflate(payload, &mut out, limits, 0, &mut Unlimited)?;
                 at += length;
             }
             Step::Head(head) => frame = at - head.len(),

@@ -17,7 +17,7 @@ mod inflate;
 mod walker;
 
 pub(crate) use inflate::grow;
-pub use inflate::{Room, Unlimited, Unzip, inflate_window};
+pub use inflate::{Inflater, Room, Unlimited, inflate_window};
 pub use walker::{Head, Kind, Step, Walker};
 
 /// What a sender may send. Every limit is checked before anything is allocated for what it limits.
@@ -81,12 +81,8 @@ pub enum FrameError {
     // kept as it was received nor acknowledged whole.
     #[error("window frame inside a compressed frame")]
     NestedWindow,
-    #[error("zlib stream is damaged")]
+    #[error("compressed frame is not one whole zlib stream: damaged, cut, or followed by other bytes")]
     Zlib,
-    #[error("zlib stream is cut: the frame ends before the stream does")]
-    ZlibTruncated,
-    #[error("{0} bytes follow the end of the zlib stream inside its frame")]
-    ZlibTrailing(usize),
     #[error("compressed content ends inside a frame")]
     PartialFrame,
     #[error("memory for received windows is used up: raise the budget, or send smaller windows")]
@@ -109,8 +105,6 @@ impl FrameError {
             Self::NestedCompressed => "nested_compressed",
             Self::NestedWindow => "nested_window",
             Self::Zlib => "bad_zlib",
-            Self::ZlibTruncated => "truncated_zlib",
-            Self::ZlibTrailing(_) => "trailing_zlib",
             Self::PartialFrame => "partial_frame",
             Self::Memory => "memory",
         }

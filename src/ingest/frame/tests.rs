@@ -23,7 +23,7 @@ fn a_body_gives_its_data_frames() {
 #[test]
 fn what_is_no_frame_has_a_name() {
     let whole = j(b'2', 1, b"{}");
-    let stream = zlib(&whole);
+    let (stream, pairs) = (zlib(&whole), d(b'1', 1, &[("line", "x")]));
     let check = |body: &[u8], reason: &str| assert_eq!(inflate(body).unwrap_err().reason(), reason, "{body:?}");
     check(b"\x16\x03\x01\x02\x00\x01", "bad_version");
     check(b"3", "bad_version");
@@ -39,10 +39,10 @@ fn what_is_no_frame_has_a_name() {
     check(&whole[..whole.len() - 1], "partial_frame");
     check(&j(b'2', 1, b""), "empty_frame");
     check(&d(b'1', 1, &[]), "empty_frame");
-    check(&c_raw(b'2', b""), "truncated_zlib");
-    check(&c_raw(b'2', &stream[..stream.len() - 1]), "truncated_zlib");
-    check(&c_raw(b'2', &[&stream[..], b"!"].concat()), "trailing_zlib");
-    check(&c_raw(b'2', &[&stream[..], &stream].concat()), "trailing_zlib");
+    check(&c_raw(b'2', b""), "bad_zlib");
+    check(&c_raw(b'2', &stream[..stream.len() - 1]), "bad_zlib");
+    check(&c_raw(b'2', &[&stream[..], b"!"].concat()), "bad_zlib");
+    check(&c_raw(b'2', &[&stream[..], &zlib(&pairs)].concat()), "bad_zlib");
     check(&c_raw(b'2', b"not zlib at all"), "bad_zlib");
     let mut checksum = stream.clone();
     *checksum.last_mut().unwrap() ^= 1;
@@ -91,16 +91,36 @@ impl Room for Bounded {
 }
 
 #[test]
-fn a_header_allocates_nothing() {
+fn room_is_asked_for_before_the_output_grows() {
     let stream = zlib(&j(b'2', 1, &vec![b'x'; 1 << 20]));
-    let mut room = Bounded { max: 64 << 10, asked: 0 };
     let mut out = Vec::new();
-    let mut unzip = Unzip::new(64 << 20, 0, &Limits::default());
-    unzip.feed(&stream[..20], &mut out, &Limits::default(), 0, &mut room).unwrap();
-    assert!(out.capacity() <= 16 << 10, "{}", out.capacity());
-    let rest = unzip.feed(&stream[20..], &mut out, &Limits::default(), 0, &mut room);
-    assert_eq!(rest, Err(FrameError::Memory), "room is asked for while it inflates, not after");
+    let mut room = Bounded { max: 64 << 10, asked: 0 };
+    let refused = Inflater::default().inflate(&stream, &mut out, &Limits::default(), 0, &mut room);
+    assert_eq!(refused, Err(FrameError::Memory));
     assert!(out.capacity() <= 64 << 10, "{}", out.capacity());
+    assert!(room.asked <= 128 << 10, "it grows from what was received: {}", room.asked);
+}
+
+#[test]
+fn a_sender_whose_ratio_changes_is_still_read_whole() {
+    let (dense, sparse) = (zlib(&j(b'2', 1, &noise(100_000))), zlib(&j(b'2', 1, &vec![b'x'; 3 << 20])));
+    let mut inflater = Inflater::default();
+    for payload in [&dense, &sparse, &dense, &dense, &sparse] {
+        let mut out = j(b'2', 1, b"{}");
+        let seen = inflater.inflate(payload, &mut out, &Limits::default(), 0, &mut Unlimited).unwrap();
+        assert_eq!(seen.events, 1);
+        assert_eq!(out.len(), 12 + 10 + if payload == &dense { 100_000 } else { 3 << 20 });
+    }
+}
+
+/// Bytes that do not compress.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..len).map(next).collect()
 }
 
 proptest! {

@@ -206,7 +206,7 @@ impl Walker {
             Kind::Compressed if head.first as usize > self.compressed_bytes_max => {
                 Err(FrameError::CompressedTooLarge { bytes: u64::from(head.first), max: self.compressed_bytes_max })
             }
-            Kind::Compressed if head.first == 0 => Err(FrameError::ZlibTruncated),
+            Kind::Compressed if head.first == 0 => Err(FrameError::Zlib),
             Kind::Compressed => Ok(State::Head),
             _ if head.second == 0 => Err(FrameError::Empty),
             Kind::Json => {
