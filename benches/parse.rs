@@ -37,13 +37,18 @@ fn lines(parser: &Parser, format: &str) -> Vec<String> {
 fn bench(c: &mut Criterion) {
     let parser = Parser::builtin();
     let klog = lines(&parser, "klog");
-    let structured: Vec<String> = klog.iter().filter(|line| line.contains("] \"")).cloned().collect();
+    let (structured, plain): (Vec<String>, Vec<String>) = klog.into_iter().partition(|line| line.contains("] \""));
     let (json, text): (Vec<String>, Vec<String>) =
         lines(&parser, "envoy").into_iter().partition(|line| line.starts_with('{'));
+    let (istio, text): (Vec<String>, Vec<String>) = text.into_iter().partition(|line| {
+        let mut fields = Fields::new();
+        parser.parse_as("envoy", line, &mut fields) && fields.get("downstream_local_address").is_some()
+    });
     let sets = [
-        ("klog", klog),
-        ("klog quoted", structured),
+        ("klog", plain),
+        ("klog with key=value pairs", structured),
         ("envoy", text),
+        ("istio", istio),
         ("envoy json", json),
         ("json", lines(&parser, "json")),
     ];
