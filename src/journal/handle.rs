@@ -20,10 +20,11 @@ use std::{
     },
     task::{Context, Poll},
     thread::JoinHandle,
+    time::Duration,
 };
 use tokio::sync::{oneshot, watch};
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Created when missing.
     pub dir: PathBuf,
@@ -33,11 +34,30 @@ pub struct Options {
     pub bytes_max: u64,
     /// `reserve` waits while the disk has less than this free.
     pub disk_reserve_bytes: u64,
+    /// Told of each group commit, on the writer's thread.
+    pub observer: Option<Observer>,
 }
+
+/// What became of a group commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// The time its fdatasync took.
+    Durable(Duration),
+    /// The disk refused it; it is tried again.
+    Failed,
+}
+
+pub type Observer = Arc<dyn Fn(Commit) + Send + Sync>;
 
 impl Options {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), segment_bytes: 64 << 20, bytes_max: 8 << 30, disk_reserve_bytes: 1 << 30 }
+        Self {
+            dir: dir.into(),
+            segment_bytes: 64 << 20,
+            bytes_max: 8 << 30,
+            disk_reserve_bytes: 1 << 30,
+            observer: None,
+        }
     }
 }
 

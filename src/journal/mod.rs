@@ -85,7 +85,7 @@ mod writer;
 
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use error::{Damage, Error, OpenReport, ReadError};
-pub use handle::{Durable, Journal, Options, Ticket, Usage};
+pub use handle::{Commit, Durable, Journal, Observer, Options, Ticket, Usage};
 pub use reader::Reader;
 pub use space::Room;
 

@@ -1,7 +1,7 @@
 //! The writer thread: takes all that is queued, writes it, syncs once, completes the tickets.
 
 use super::{
-    DiskFile, Position, disk,
+    Commit, DiskFile, Position, disk,
     format::{ENTRY_HEADER_BYTES, EntryHeader, SEGMENT_HEADER_BYTES, SegmentHeader},
     handle::Shared,
     segments::{self, Segment},
@@ -12,7 +12,7 @@ use std::{
     io::{self, IoSlice},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 
@@ -118,6 +118,7 @@ fn commit_until_done(shared: &Shared, active: &mut Option<Active>, group: Vec<Qu
             Err(failure) => failure,
         };
         let (Failure::Full(err) | Failure::Broken(err)) = &failure;
+        observe(shared, Commit::Failed);
         if !failed {
             tracing::error!(
                 dir = %shared.options.dir.display(), error = %err,
@@ -136,6 +137,12 @@ fn commit_until_done(shared: &Shared, active: &mut Option<Active>, group: Vec<Qu
         if queue.closed {
             return false;
         }
+    }
+}
+
+fn observe(shared: &Shared, commit: Commit) {
+    if let Some(observer) = &shared.options.observer {
+        observer(commit);
     }
 }
 
@@ -170,7 +177,9 @@ fn commit(shared: &Shared, active: &mut Option<Active>, group: &[Queued]) -> Res
     }
     // Not retried on this file: after a failed sync the kernel may drop the dirty pages and call them clean, and the
     // next sync would succeed without having written them (fsyncgate; PostgreSQL panics here for the same reason).
+    let started = Instant::now();
     segment.file.sync_data().map_err(Failure::Broken)?;
+    observe(shared, Commit::Durable(started.elapsed()));
     if begins {
         shared.disk.sync_dir(&shared.options.dir).map_err(Failure::Broken)?;
     }

@@ -193,11 +193,17 @@ fn open(settings: &Settings) -> Result<Context, RunError> {
     for damage in store.set_aside() {
         error!(shard = damage.day, "{}", damage.message);
     }
+    let observed = Arc::clone(&metrics);
+    let observer: journal::Observer = Arc::new(move |commit| match commit {
+        journal::Commit::Durable(took) => observed.journal_fsync_seconds.observe(took.as_secs_f64()),
+        journal::Commit::Failed => observed.journal_errors.inc(),
+    });
     let (journal, report) = Journal::open(journal::Options {
         dir: settings.data_dir.join("journal"),
         segment_bytes: settings.journal_segment_bytes,
         bytes_max: settings.journal_bytes_max,
         disk_reserve_bytes: settings.journal_disk_reserve_bytes,
+        observer: Some(observer),
     })?;
     for damage in &report.damages {
         error!(%damage, "journal damage");

@@ -1,0 +1,109 @@
+//! Walks over a segment's term dictionaries, and what a column's numbers were as text.
+
+use tantivy::postings::Postings;
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocSet, InvertedIndexReader, TERMINATED};
+
+use super::{Segment, Stop};
+use crate::query::bits::Bits;
+use crate::query::matches::UNSEARCHED;
+use crate::query::number::Num;
+use crate::record::PATH_SEPARATOR;
+use crate::record::time::format_rfc3339;
+
+impl Segment<'_> {
+    pub(super) fn add_postings(
+        &self,
+        index: &InvertedIndexReader,
+        info: &tantivy::postings::TermInfo,
+        docs: &mut Bits,
+    ) -> Result<(), Stop> {
+        let mut postings = index.read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+        debug_assert!(postings.term_freq() > 0 || postings.doc() == TERMINATED);
+        while postings.doc() != TERMINATED {
+            docs.set(postings.doc());
+            postings.advance();
+        }
+        Ok(())
+    }
+
+    /// Adds the documents of every term behind `prefix` whose rest fits.
+    pub(super) fn dictionary(
+        &self,
+        index: &InvertedIndexReader,
+        prefix: &str,
+        docs: &mut Bits,
+        fits: impl Fn(&str) -> bool,
+    ) -> Result<(), Stop> {
+        let mut terms = index.terms().range().ge(prefix.as_bytes()).into_stream()?;
+        let mut nth = 0u32;
+        while terms.advance() {
+            let Some(value) = terms.key().strip_prefix(prefix.as_bytes()) else { break };
+            nth += 1;
+            if nth.is_multiple_of(4096) {
+                self.check()?;
+            }
+            if std::str::from_utf8(value).is_ok_and(&fits) {
+                self.add_postings(index, &terms.value().clone(), docs)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same over all names of a JSON field that bare words look into.
+    pub(super) fn json_dictionary(
+        &self,
+        field: Field,
+        docs: &mut Bits,
+        fits: impl Fn(&str) -> bool,
+    ) -> Result<(), Stop> {
+        let index = self.reader.inverted_index(field)?;
+        let mut terms = index.terms().stream()?;
+        let mut nth = 0u32;
+        while terms.advance() {
+            nth += 1;
+            if nth.is_multiple_of(4096) {
+                self.check()?;
+            }
+            let key = terms.key();
+            let Some(end) = memchr::memchr(0, key) else { continue };
+            let (path, rest) = (&key[..end], &key[end + 1..]);
+            let [b's', value @ ..] = rest else { continue };
+            if std::str::from_utf8(value).is_ok_and(&fits) && !std::str::from_utf8(path).is_ok_and(is_unsearched) {
+                self.add_postings(&index, &terms.value().clone(), docs)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn is_unsearched(path: &str) -> bool {
+    let top = path.split([PATH_SEPARATOR, '.']).next().unwrap_or_default();
+    UNSEARCHED.contains(&top)
+}
+
+pub(super) fn signed(n: i64) -> Num {
+    u64::try_from(n).map_or(Num::I(n), Num::U)
+}
+
+/// A column of floats holds the integers among its values as floats; a record prints them as integers.
+pub(super) fn integral(n: f64) -> Num {
+    if n.fract() == 0.0 && n.abs() < 9e15 { signed(n as i64) } else { Num::F(n) }
+}
+
+/// The texts that a stamp's number may have been: a time of day, or an instant with any of the usual precisions.
+pub(super) fn stamp_texts(n: i64) -> Vec<String> {
+    const MICROS_PER_DAY: i64 = 86_400_000_000;
+    let mut texts = Vec::with_capacity(2);
+    if (0..MICROS_PER_DAY).contains(&n) {
+        let (s, us) = (n / 1_000_000, n % 1_000_000);
+        texts.push(format!("{:02}:{:02}:{:02}.{us:06}", s / 3600, s / 60 % 60, s % 60));
+    } else {
+        let text = format_rfc3339(n);
+        if let Some(whole) = text.strip_suffix(".000Z") {
+            texts.push(format!("{whole}Z"));
+        }
+        texts.push(text);
+    }
+    texts
+}

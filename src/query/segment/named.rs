@@ -1,0 +1,268 @@
+//! Documents by the value under a name.
+
+use serde_json::{Map, Value as Json};
+use tantivy::Term;
+use tantivy::columnar::DynamicColumn;
+
+use super::bare::quick;
+use super::dictionary::{integral, signed, stamp_texts};
+use super::{Found, Segment, Stop};
+use crate::query::ast::{Bound, Test};
+use crate::query::bits::Bits;
+use crate::query::matches;
+use crate::query::number::{Num, NumberTest};
+use crate::query::record::{UNPARSED, parse_event_id, stream_half};
+use crate::record::time::format_rfc3339;
+use crate::record::{PATH_SEPARATOR, Role};
+use crate::store::STAMP_PREFIX;
+
+impl Segment<'_> {
+    pub(super) fn named(&self, name: &str, test: &Test) -> Result<Found, Stop> {
+        let mut found = self.nothing();
+        match name {
+            "@timestamp" => {
+                for doc in 0..self.docs() {
+                    let fits = |at| matches::string_fits(test, name, &format_rfc3339(at));
+                    if self.timestamps.first(doc).is_some_and(fits) {
+                        found.sure.set(doc);
+                    }
+                }
+                return Ok(found);
+            }
+            "message" => {
+                // A line's words may stand in its fields alone, and so in no text: whatever a bare word finds.
+                found.maybe = match test {
+                    Test::Value { .. } => {
+                        let mut anywhere = self.bare(test)?;
+                        anywhere.sure.add(&anywhere.maybe);
+                        anywhere.sure
+                    }
+                    _ => Bits::all(self.docs()),
+                };
+                return Ok(found);
+            }
+            "log.offset" => self.numbers(&DynamicColumn::U64(self.offsets.clone()), test, &mut found),
+            "event.id" => {
+                for doc in 0..self.docs() {
+                    let number = self.streams.first(doc).unwrap_or(u64::MAX);
+                    let key = self.shard.streams().get(number as usize).map(|e| e.key);
+                    if let (Some(key), Some(id)) = (key, self.ids.first(doc)) {
+                        // A whole id is compared as a number; only other tests print every one.
+                        let fits = match test {
+                            Test::Value { text, .. } => parse_event_id(text) == Some((stream_half(key), id)),
+                            test => matches::string_fits(test, name, &crate::query::record::event_id(key, id)),
+                        };
+                        if fits {
+                            found.sure.set(doc);
+                        }
+                    }
+                }
+            }
+            // Every record has the envelope's objects, by what is in them.
+            "event" if matches!(test, Test::Exists) => found.sure = Bits::all(self.docs()),
+            "log" if matches!(test, Test::Exists) => {
+                let has_offset = |doc: &u32| self.offsets.first(*doc).is_some();
+                (0..self.docs()).filter(has_offset).for_each(|doc| found.sure.set(doc));
+            }
+            "parse.error" | "parse" => {
+                if name == "parse" && !matches!(test, Test::Exists) {
+                    return Ok(found);
+                }
+                if matches::string_fits(test, name, UNPARSED) {
+                    let mut parsed = self.none();
+                    self.by_grammar()?.values().for_each(|docs| parsed.add(docs));
+                    found.maybe = Bits::all(self.docs()).minus(&parsed);
+                }
+            }
+            _ => {}
+        }
+        self.stream_field(name, test, &mut found.sure);
+        self.keywords(name, test, &mut found.sure)?;
+        self.columns(name, test, &mut found)?;
+        found.maybe.add(&self.only_in_text(name, test)?);
+        Ok(found)
+    }
+
+    /// Documents of the streams whose common fields fit.
+    pub(super) fn stream_field(&self, name: &str, test: &Test, sure: &mut Bits) {
+        self.streams_where(|fields| matches::field_matches(name, test, fields), sure);
+    }
+
+    pub(super) fn streams_where(&self, fits: impl Fn(&Map<String, Json>) -> bool, sure: &mut Bits) {
+        let fits: Vec<bool> = self.shard.streams().iter().map(|s| fits(&s.fields)).collect();
+        if !fits.contains(&true) {
+            return;
+        }
+        for doc in 0..self.docs() {
+            let number = self.streams.first(doc).unwrap_or(u64::MAX) as usize;
+            if fits.get(number).copied().unwrap_or(false) {
+                sure.set(doc);
+            }
+        }
+    }
+
+    /// Documents with a keyword or an identifier of that name that fits.
+    pub(super) fn keywords(&self, name: &str, test: &Test, sure: &mut Bits) -> Result<(), Stop> {
+        for field in [self.shard.fields.kw, self.shard.fields.ident] {
+            let index = self.reader.inverted_index(field)?;
+            for path in self.paths_under(name, test) {
+                if let Test::Value { text, words } = test {
+                    let mut term = Term::from_field_json_path(field, &path, false);
+                    term.append_type_and_str(text);
+                    if let Some(info) = index.get_term_info(&term)? {
+                        self.add_postings(&index, &info, sure)?;
+                    }
+                    // Other values can fit by their words alone, and an identifier is no text.
+                    if words.is_empty() || field == self.shard.fields.ident {
+                        continue;
+                    }
+                }
+                self.dictionary(&index, &format!("{path}\0s"), sure, |value| {
+                    quick(test, value) && matches::string_fits(test, name, value)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The name itself; for `_exists_` also those below it.
+    pub(super) fn paths_under(&self, name: &str, test: &Test) -> Vec<String> {
+        let own = name.replace('.', "\u{1}");
+        if !matches!(test, Test::Exists) {
+            return vec![own];
+        }
+        let below = format!("{own}{PATH_SEPARATOR}");
+        let mut paths: Vec<String> =
+            self.shard.paths().iter().map(|p| p.replace('.', "\u{1}")).filter(|p| p.starts_with(&below)).collect();
+        paths.push(own);
+        paths
+    }
+
+    /// Documents whose numbers, bools or times of that name fit.
+    pub(super) fn columns(&self, name: &str, test: &Test, found: &mut Found) -> Result<(), Stop> {
+        let columns = self.reader.fast_fields();
+        for path in self.paths_under(name, test) {
+            for handle in columns.dynamic_column_handles(&column_name("num", &path))? {
+                self.numbers(&handle.open()?, test, found);
+            }
+            for handle in columns.dynamic_column_handles(&column_name("kw", &path))? {
+                if let DynamicColumn::Bool(column) = handle.open()? {
+                    for doc in 0..self.docs() {
+                        let fits = |b| matches::string_fits(test, name, if b { "true" } else { "false" });
+                        if column.values_for_doc(doc).any(fits) {
+                            found.sure.set(doc);
+                        }
+                    }
+                }
+            }
+            let stamp = format!("{STAMP_PREFIX}{path}");
+            for handle in columns.dynamic_column_handles(&column_name("num", &stamp))? {
+                self.stamps(&handle.open()?, &mut found.sure, |text| matches::string_fits(test, name, text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Documents whose number fits; where integers and broken numbers share a name, all are floats, which print
+    /// otherwise and lose digits: those only may.
+    pub(super) fn numbers(&self, column: &DynamicColumn, test: &Test, found: &mut Found) {
+        let test = NumberTest::new(test);
+        if matches!(test, NumberTest::Never) {
+            return;
+        }
+        for doc in 0..self.docs() {
+            let fits = match column {
+                DynamicColumn::U64(c) => c.values_for_doc(doc).any(|n| test.fits(Num::U(n))),
+                DynamicColumn::I64(c) => c.values_for_doc(doc).any(|n| test.fits(signed(n))),
+                DynamicColumn::F64(c) => {
+                    if c.values_for_doc(doc).any(|n| test.fits(Num::F(n)) || test.fits(integral(n))) {
+                        found.maybe.set(doc);
+                    }
+                    false
+                }
+                _ => false,
+            };
+            if fits {
+                found.sure.set(doc);
+            }
+        }
+    }
+
+    pub(super) fn stamps(&self, column: &DynamicColumn, sure: &mut Bits, fits: impl Fn(&str) -> bool) {
+        let mut each = |doc: u32, n: i64| {
+            if stamp_texts(n).iter().any(|text| fits(text)) {
+                sure.set(doc);
+            }
+        };
+        for doc in 0..self.docs() {
+            match column {
+                DynamicColumn::I64(c) => c.values_for_doc(doc).for_each(|n| each(doc, n)),
+                DynamicColumn::U64(c) => c.values_for_doc(doc).for_each(|n| each(doc, n as i64)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Documents whose value of that name may be found in the text index alone.
+    pub(super) fn only_in_text(&self, name: &str, test: &Test) -> Result<Bits, Stop> {
+        let unindexed = self.shard.is_unindexed(name);
+        let by_words = match test {
+            Test::Value { words, .. } if !words.is_empty() => Some(self.all_words(words)?),
+            // A number or a time is too short to be in the text alone.
+            Test::Range(range) => {
+                let plain = |b: &Bound| Num::parse(&b.text).is_some() || crate::query::when::span(&b.text).is_some();
+                // Only a field that is always a text, as klog's `msg`, keeps even a number there.
+                let mut described = self.parser.grammars().iter().flat_map(|grammar| grammar.fields);
+                let is_text = described.any(|f| f.name == name && f.role == Role::Text && !f.number);
+                if !unindexed && !is_text && [&range.low, &range.high].into_iter().flatten().all(plain) {
+                    return Ok(self.none());
+                }
+                None
+            }
+            _ => None,
+        };
+        let mut maybe = by_words.unwrap_or_else(|| Bits::all(self.docs()));
+        if unindexed && !matches!(test, Test::Value { .. }) {
+            return Ok(maybe);
+        }
+        for (grammar, docs) in self.by_grammar()?.iter() {
+            let Some(grammar) = self.parser.grammar(grammar) else { continue };
+            if !grammar.covers_line {
+                continue;
+            }
+            let role = grammar.fields.iter().find(|f| f.name == name).map(|f| f.role);
+            let may = match test {
+                // By its words a long keyword can be found as well.
+                Test::Value { .. } => role.is_some() || name.starts_with("kv.") || name == "message",
+                _ => role == Some(Role::Text) || name == "message",
+            };
+            if !may {
+                maybe = maybe.minus(docs);
+            }
+        }
+        if !matches!(test, Test::Value { .. }) && name != "message" {
+            // Lines without a grammar have fields only beside the line, and those are indexed.
+            let mut parsed = self.none();
+            self.by_grammar()?.values().for_each(|docs| parsed.add(docs));
+            maybe = maybe.and(&parsed);
+        }
+        Ok(maybe)
+    }
+
+    /// Documents whose text has all these words; those of lines that fields cover may have them elsewhere.
+    pub(super) fn all_words(&self, words: &[String]) -> Result<Bits, Stop> {
+        let index = self.reader.inverted_index(self.shard.fields.text)?;
+        let mut all = Bits::all(self.docs());
+        for word in words {
+            let mut docs = self.none();
+            self.text_word(&index, word, &mut docs)?;
+            all = all.and(&docs);
+        }
+        Ok(all)
+    }
+}
+
+/// A column's name: dots in the path's segments are separators for tantivy, `\u{1}` is how it spells them.
+pub(super) fn column_name(field: &str, path: &str) -> String {
+    format!("{field}.{}", path.replace(PATH_SEPARATOR, "."))
+}
