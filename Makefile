@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run demo build test test-clients lint fmt bench ci
+.PHONY: help run demo build test test-clients lint fmt bench bench-peers soak ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'
@@ -13,6 +13,8 @@ help:
 	@echo 'make lint    formatting and lints, warnings as errors'
 	@echo 'make fmt     format the code'
 	@echo 'make bench   the stage benches'
+	@echo 'make bench-peers  the whole path against VictoriaLogs (Go; takes some ten minutes)'
+	@echo 'make soak    crash and cut connections for an hour: SOAK_MINUTES=60'
 	@echo 'make ci      what CI runs'
 
 build:
@@ -39,7 +41,30 @@ fmt:
 	$(CARGO) fmt
 
 bench:
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench parse --bench decode --bench journal --bench store
+
+# The peer is built from its Go module, outside of this tree's own sources.
+PEERS := $(TARGET)/peers
+VICTORIA := github.com/VictoriaMetrics/VictoriaMetrics@v1.121.0
+
+$(PEERS)/victoria-logs:
+	mkdir -p $(PEERS)/src
+	go mod download $(VICTORIA)
+	cp -r "$$(go env GOMODCACHE)/github.com/!victoria!metrics/!victoria!metrics@v1.121.0/." $(PEERS)/src
+	chmod -R u+w $(PEERS)/src && rm -rf $(PEERS)/src/vendor
+	cd $(PEERS)/src && go build -mod=mod -o "$(abspath $(PEERS))/victoria-logs" ./app/victoria-logs
+
+bench-peers: $(PEERS)/victoria-logs
+	$(CARGO) bench --locked --bench end_to_end -- --events 1000000 --rounds 3 --peer "$(abspath $(PEERS))/victoria-logs"
+
+# The crash and cut tests again and again, each time with other moments.
+SOAK_MINUTES ?= 60
+soak: test-clients
+	end=$$(( $$(date +%s) + 60 * $(SOAK_MINUTES) )); rounds=0; \
+	while [ "$$(date +%s)" -lt "$$end" ]; do \
+	    LOGHOUND_CRASH_ROUNDS=100 $(CARGO) test --locked --test crash --test faults --test full_disk || exit 1; \
+	    rounds=$$((rounds + 1)); \
+	done; echo "soak: $$rounds rounds without a lost or doubled line"
 
 ci:
 	.ci/run

@@ -66,3 +66,18 @@ fn names_are_as_far_apart_as_edits_between_them() {
         assert_eq!(distance(a, b), far, "{a} {b}");
     }
 }
+
+#[test]
+fn the_example_file_has_every_key_at_its_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/loghound.yaml");
+    assert_eq!(load(Some(&path), [], &[]).unwrap(), Config::default());
+    // With what is commented out, no key is missing.
+    let text = std::fs::read_to_string(&path).unwrap();
+    let uncommented = text.replace("  # tls:", "  tls:").replace("  #   ", "    ");
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("c.yaml");
+    std::fs::write(&copy, uncommented).unwrap();
+    let named: Vec<String> = file::read(&copy).unwrap().into_iter().map(|entry| entry.key).collect();
+    let missing: Vec<_> = keys().into_iter().map(|k| k.name).filter(|k| !named.iter().any(|n| n == k)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}

@@ -189,8 +189,13 @@ impl Grammar<'_> {
     }
 
     fn field_value(&mut self, name: &Word) -> Result<Expr, SyntaxError> {
+        let after_colon = self.lexer.at;
         self.lexer.skip_blanks();
         let field = name.glob.to_text();
+        // `level: AND msg:x` is a value forgotten, not a search for the word.
+        if self.lexer.at > after_colon && self.operator().is_some() {
+            return Err(no_value(&field, after_colon, 0));
+        }
         if name.glob.is_anything() {
             // `*:*` is everything; `*:word` is the word anywhere.
             let expr = self.value(None)?;
@@ -201,10 +206,8 @@ impl Grammar<'_> {
                 .hint("name the fields one by one: (a:x OR b:x), or leave the name out"));
         }
         match self.lexer.peek() {
-            None => Err(SyntaxError::new(self.lexer.at, 0, format!("{field}: has no value"))
-                .hint(format!("{field}:* finds the records that have the field"))),
-            Some(')') => Err(SyntaxError::new(self.lexer.at, 1, format!("{field}: has no value"))
-                .hint(format!("{field}:* finds the records that have the field"))),
+            None => Err(no_value(&field, self.lexer.at, 0)),
+            Some(')') => Err(no_value(&field, self.lexer.at, 1)),
             Some('(') => self.group(Some(&field)),
             _ if field == "_exists_" => {
                 let offset = self.lexer.at;
@@ -386,6 +389,11 @@ impl Grammar<'_> {
             Some(c) => SyntaxError::new(at, c.len_utf8(), format!("{c} was not expected here")),
         }
     }
+}
+
+fn no_value(field: &str, at: usize, len: usize) -> SyntaxError {
+    SyntaxError::new(at, len, format!("{field}: has no value"))
+        .hint(format!("{field}:* finds the records that have the field"))
 }
 
 /// Whether `name:` is text rather than a field: an address with its port, a time of day, a URL.

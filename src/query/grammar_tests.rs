@@ -97,6 +97,10 @@ fn errors_point_at_the_place() {
             "query:1: a range needs a field\n  [1 TO 2]\n  ^\nhint: write field:[from TO to]; quote the text to search a bracket",
         ),
         (
+            "level: AND msg:x",
+            "query:7: level: has no value\n  level: AND msg:x\n        ^\nhint: level:* finds the records that have the field",
+        ),
+        (
             "msg:/a(/",
             "query:5: not a regular expression: unclosed group\n  msg:/a(/\n      ^^^^\n\
              hint: quote the text to search it as it stands; look-around and back-references are not supported",
