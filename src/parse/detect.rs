@@ -1,14 +1,15 @@
 //! Which grammar a line has, at the cost of a look at its first bytes, and what a stream remembers of it.
 //!
-//! The grammars exclude each other: klog begins with its level's letter, Envoy's text with a bracket, the JSON forms
-//! with a brace, CRI's prefix with a digit. So at most one of them is tried on a line, except that the JSON forms
-//! share one pass. A remembered grammar goes first and spares the rest.
+//! The grammars exclude each other: klog begins with its level's letter and a digit, Envoy's text with a bracket, the
+//! JSON forms with a brace, CRI's prefix with a digit, syslog with a priority or a month; what else begins with a pair
+//! may be logfmt. So at most a few of them are tried on a line, and no order of trying changes the answer. The JSON
+//! forms share one pass. A remembered grammar goes first and spares the rest.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::record::{Field, Fields, Stream, Value};
 
-use super::formats::{cri, docker, envoy, envoy_json, json, klog};
+use super::formats::{cri, docker, envoy, envoy_json, json, klog, logfmt, syslog};
 
 /// A name that no grammar has.
 #[derive(Debug, thiserror::Error)]
@@ -27,10 +28,22 @@ pub(super) enum Id {
     Json = 3,
     Cri = 4,
     Docker = 5,
+    Syslog3164 = 6,
+    Syslog5424 = 7,
+    Logfmt = 8,
 }
 
 impl Id {
-    pub(super) const ALL: [Self; 5] = [Self::Klog, Self::Envoy, Self::Json, Self::Cri, Self::Docker];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Klog,
+        Self::Envoy,
+        Self::Json,
+        Self::Cri,
+        Self::Docker,
+        Self::Syslog3164,
+        Self::Syslog5424,
+        Self::Logfmt,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -39,6 +52,9 @@ impl Id {
             Self::Json => "json",
             Self::Cri => "cri",
             Self::Docker => "docker",
+            Self::Syslog3164 => "syslog3164",
+            Self::Syslog5424 => "syslog5424",
+            Self::Logfmt => "logfmt",
         }
     }
 
@@ -126,7 +142,7 @@ pub(super) fn parse_as<'a>(id: Id, line: &'a str, fields: &mut Fields<'a>) -> bo
     match id {
         Id::Cri => return cri::split(line).map(|wrapper| wrapper.push_all(fields)).is_some(),
         Id::Docker => return docker::split(line).map(|wrapper| wrapper.push_all(fields)).is_some(),
-        Id::Klog | Id::Envoy | Id::Json => {}
+        _ => {}
     }
     match line.as_bytes().first() {
         Some(b'0'..=b'9') => cri::split(line).is_some_and(|wrapper| {
@@ -155,8 +171,12 @@ pub(super) fn parse_as<'a>(id: Id, line: &'a str, fields: &mut Fields<'a>) -> bo
 /// The content of a wrapper, or a line without one.
 fn content<'a>(text: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
     match *text.as_bytes().first()? {
-        b'I' | b'W' | b'E' | b'F' => klog::parse(text, fields).then_some(Id::Klog),
-        b'[' | b'A' => envoy::parse(text, fields).then_some(Id::Envoy),
+        b'I' | b'W' | b'E' | b'F' if klog::parse(text, fields) => Some(Id::Klog),
+        b'[' | b'A' if envoy::parse(text, fields) => Some(Id::Envoy),
+        b'<' if syslog::parse_5424(text, fields) => Some(Id::Syslog5424),
+        b'<' | b'A' | b'D' | b'F' | b'J' | b'M' | b'N' | b'O' | b'S' if syslog::parse_3164(text, fields) => {
+            Some(Id::Syslog3164)
+        }
         b'{' | b' ' | b'\t' => {
             let mark = fields.len();
             if !json::parse(text, fields) {
@@ -167,7 +187,7 @@ fn content<'a>(text: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
                 Some(Id::Json)
             }
         }
-        _ => None,
+        _ => (logfmt::begins(text) && logfmt::parse(text, fields)).then_some(Id::Logfmt),
     }
 }
 
@@ -186,6 +206,9 @@ fn content_as<'a>(id: Id, text: &'a str, fields: &mut Fields<'a>) -> bool {
             false
         }
         Id::Envoy => envoy::parse(text, fields),
+        Id::Syslog3164 => syslog::parse_3164(text, fields),
+        Id::Syslog5424 => syslog::parse_5424(text, fields),
+        Id::Logfmt => logfmt::parse(text, fields),
         Id::Cri | Id::Docker => false,
     }
 }

@@ -3,7 +3,7 @@
 use crate::record::Role;
 
 use super::detect::Id;
-use super::formats::{cri, docker, envoy, klog};
+use super::formats::{cri, docker, envoy, klog, logfmt, syslog};
 
 /// A field a grammar can give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Grammar {
     pub name: &'static str,
     /// Other names for fields, ECS first: (alias, field), both dotted.
     pub aliases: &'static [(&'static str, &'static str)],
-    /// The fields it can give; empty for `json`, whose fields are the line's own.
+    /// The fields it can give; empty where they are the line's own, as for `json`.
     pub fields: &'static [FieldSpec],
     /// Whether every word of a line written as text stands in one of its fields. See [`Grammar::covers`].
     pub covers_line: bool,
@@ -61,5 +61,18 @@ pub(super) fn builtin() -> Vec<Grammar> {
         Grammar { name: Id::Json.name(), aliases: &[], fields: &[], covers_line: false },
         Grammar { name: Id::Cri.name(), aliases: &[], fields: cri::FIELDS, covers_line: false },
         Grammar { name: Id::Docker.name(), aliases: &[], fields: docker::FIELDS, covers_line: false },
+        Grammar {
+            name: Id::Syslog3164.name(),
+            aliases: syslog::ALIASES_3164,
+            fields: syslog::FIELDS_3164,
+            covers_line: false,
+        },
+        Grammar {
+            name: Id::Syslog5424.name(),
+            aliases: syslog::ALIASES_5424,
+            fields: syslog::FIELDS_5424,
+            covers_line: false,
+        },
+        Grammar { name: Id::Logfmt.name(), aliases: logfmt::ALIASES, fields: logfmt::FIELDS, covers_line: false },
     ]
 }

@@ -164,8 +164,16 @@ fn message() -> impl Strategy<Value = Option<String>> {
              \"0817abcd-0000-4000-8000-00000000beta\" \"alpha.prod\" \"10.0.0.7:8080\""
         )
     });
+    let syslog = (prop::sample::select(vec!["", "<13>"]), word(), text())
+        .prop_map(|(pri, program, text)| format!("{pri}Aug 17 07:07:05 alpha.prod {program}[7]: {text}"));
+    let syslog_new = (word(), text())
+        .prop_map(|(app, text)| format!("<13>1 2026-11-22T10:07:05.2Z alpha {app} 7 - [beta code=\"007\"] {text}"));
+    let logfmt = (word(), 0..600u32, text()).prop_map(|(a, n, text)| format!("level={a} code={n} msg={text:?} flag"));
     prop_oneof![
         1 => Just(None),
+        1 => syslog.prop_map(Some),
+        1 => syslog_new.prop_map(Some),
+        2 => logfmt.prop_map(Some),
         2 => text().prop_map(Some),
         3 => klog.prop_map(Some),
         2 => structured.prop_map(Some),

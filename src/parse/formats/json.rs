@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 use crate::record::{Fields, PATH_SEPARATOR, Role, Value};
 
 use super::json_reader::{Reader, Scalar};
+use super::text_role;
 
 /// Objects nested deeper are kept whole.
 const FLATTEN_DEPTH_MAX: usize = 16;
@@ -18,9 +19,6 @@ const FLATTEN_DEPTH_MAX: usize = 16;
 const FLATTEN_NAME_BYTES_MAX: usize = 256;
 /// Objects with more members than this are read by way of a map: finding repeated keys among few is a short search.
 const FAST_MEMBERS_MAX: usize = 32;
-/// A longer string, or one with more blanks, is text to be searched by its words.
-const KEYWORD_BYTES_MAX: usize = 256;
-const KEYWORD_BLANKS_MAX: usize = 4;
 
 pub(in crate::parse) fn parse<'a>(line: &'a str, fields: &mut Fields<'a>) -> bool {
     let mark = fields.len();
@@ -142,11 +140,6 @@ fn name<'a>(prefix: Option<&str>, key: Cow<'a, str>) -> Cow<'a, str> {
 
 fn flattens(name: &str, depth: usize) -> bool {
     depth < FLATTEN_DEPTH_MAX && name.len() <= FLATTEN_NAME_BYTES_MAX
-}
-
-fn text_role(text: &str) -> Role {
-    let blanks = || memchr::memchr_iter(b' ', text.as_bytes()).nth(KEYWORD_BLANKS_MAX).is_some();
-    if text.len() > KEYWORD_BYTES_MAX || blanks() { Role::Text } else { Role::Keyword }
 }
 
 /// Equal for equal keys and mostly different for others: length, first and last eight bytes.

@@ -11,3 +11,17 @@ mod json_reader;
 pub(super) mod klog;
 mod klog_kv;
 pub(super) mod klog_time;
+pub(super) mod logfmt;
+pub(super) mod syslog;
+
+use crate::record::Role;
+
+/// A longer string, or one with more blanks, is text to be searched by its words.
+const KEYWORD_BYTES_MAX: usize = 256;
+const KEYWORD_BLANKS_MAX: usize = 4;
+
+/// The role of a string whose name says nothing.
+fn text_role(text: &str) -> Role {
+    let blanks = || memchr::memchr_iter(b' ', text.as_bytes()).nth(KEYWORD_BLANKS_MAX).is_some();
+    if text.len() > KEYWORD_BYTES_MAX || blanks() { Role::Text } else { Role::Keyword }
+}
