@@ -11,6 +11,7 @@
 mod detect;
 mod formats;
 mod grammar;
+pub mod grok;
 mod number;
 
 pub use detect::UnknownGrammar;
