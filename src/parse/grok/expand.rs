@@ -18,7 +18,7 @@ const STEPS_MAX: usize = 10_000;
 const PIECES_MAX: usize = 500_000;
 
 /// Levels of the expanded tree, which later steps walk by recursion.
-const DEPTH_MAX: u32 = 400;
+const DEPTH_MAX: u32 = 150;
 
 /// A piece of an expanded pattern.
 #[derive(Debug, Clone)]

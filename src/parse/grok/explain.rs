@@ -1,13 +1,13 @@
 //! Why a text does not match: how far the pattern came, and which piece of it could go no further.
 //!
 //! The pattern is a sequence of pieces. The longest beginning of that sequence that matches somewhere in the text is
-//! looked for by halving; the furthest byte at which it can end is where the next piece was tried for the last time and
-//! failed. A failed piece that itself names fields is opened, and the same question asked inside it. Slow, and done
+//! looked for by halving; where its first way through the text ends, the next piece failed. (Not the furthest of all
+//! ways: a piece like `%{DATA}` can nearly always be stretched over what is wrong.) A failed piece that itself names fields is opened, and the same question asked inside it. Slow, and done
 //! only when somebody asks.
 
+use regex_automata::Input;
 use regex_automata::hybrid::dfa::DFA;
 use regex_automata::nfa::thompson::{self, WhichCaptures};
-use regex_automata::{Input, MatchKind};
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 use super::expand::Piece;
@@ -64,13 +64,13 @@ pub fn explain(library: &Library, pattern: &str, text: &str) -> Option<Explanati
     None
 }
 
-/// How many steps from the first can match one after the other, and the furthest end of that.
+/// How many steps from the first can match one after the other, and where that ends.
 fn passed(library: &Library, steps: &[Step], text: &str) -> Option<(usize, usize)> {
     let (mut least, mut most, mut end) = (0, steps.len(), 0);
     // The empty beginning always matches; it is tried at every place, the first of which counts.
     while least < most {
         let middle = least + (most - least).div_ceil(2);
-        match furthest_end(library, &steps[..middle], text)? {
+        match first_end(library, &steps[..middle], text)? {
             Some(at) => (least, end) = (middle, at),
             None => most = middle - 1,
         }
@@ -78,13 +78,13 @@ fn passed(library: &Library, steps: &[Step], text: &str) -> Option<(usize, usize
     Some((least, end))
 }
 
-/// The furthest byte at which the steps can end, wherever they begin; the inner `None` where they do not match.
-fn furthest_end(library: &Library, steps: &[Step], text: &str) -> Option<Option<usize>> {
+/// The byte at which the steps' leftmost match ends; the inner `None` where they do not match.
+fn first_end(library: &Library, steps: &[Step], text: &str) -> Option<Option<usize>> {
     let piece = ascii_words(expand_steps(library, steps).ok()?);
     let hir = translate::relaxed(&piece, 0).hir;
     let config = thompson::Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(NFA_BYTES_MAX));
     let nfa = thompson::Compiler::new().configure(config).build_from_hir(&hir).ok()?;
-    let config = DFA::config().match_kind(MatchKind::All).skip_cache_capacity_check(true);
+    let config = DFA::config().skip_cache_capacity_check(true);
     let dfa = DFA::builder().configure(config).build_from_nfa(nfa).ok()?;
     let found = dfa.try_search_fwd(&mut dfa.create_cache(), &Input::new(text)).ok()?;
     Some(found.map(|end| end.offset()))

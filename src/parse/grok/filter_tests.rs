@@ -160,7 +160,7 @@ fn inputs_that_are_no_text() {
 
 #[test]
 fn explanations() {
-    let line = "127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] \"GET /x HTTP/1.0\" twohundred 2326";
+    let line = "127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] \"GET /x HTTP/1.0\" twohundred 2326 \"a\" \"b\"";
     for (patterns, text, offset, atom, definition) in [
         (json!("%{COMMONAPACHELOG}"), line, 65, "%{NUMBER:response}", Some("HTTPD_COMMONLOG")),
         (json!("^%{INT:a} %{INT:b}"), "12 x", 3, "%{INT:b}", None),

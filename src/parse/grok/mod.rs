@@ -31,6 +31,10 @@ pub use options::FilterOptions;
 pub use program::{Captures, Outcome, Pattern};
 
 #[cfg(test)]
+mod differential_tests;
+#[cfg(test)]
 mod filter_tests;
+#[cfg(test)]
+mod nasty_tests;
 #[cfg(test)]
 mod tests;
