@@ -1,7 +1,7 @@
 //! The engine against another one: the `grok` crate, which matches by Oniguruma, on lines of the corpus.
 //!
-//! The corpus is outside the repository: `$LOGHOUND_SHARED`, else `../shared` beside it. Lines are ASCII, where the two
-//! engines mean the same by `\w` and its like.
+//! The corpus is outside the repository: `$LOGHOUND_SHARED`, else `../shared` beside it. Lines are ASCII
+//! and without a line feed, where the two mean the same by `\w` and by `.`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ fn lines(format: &str) -> Vec<String> {
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|e| panic!("cannot read {}: {e}; set LOGHOUND_SHARED", path.display()));
     let line = |line: &str| match serde_json::from_str::<Map<String, Value>>(line).unwrap().remove("line") {
-        Some(Value::String(line)) if line.is_ascii() && line.len() < 4096 => Some(line),
+        Some(Value::String(line)) if line.is_ascii() && !line.contains('\n') && line.len() < 4096 => Some(line),
         _ => None,
     };
     text.lines().filter_map(line).collect()
@@ -114,4 +114,7 @@ fn standard_patterns_on_any_line() {
 }
 
 /// Standard patterns whose fields differ from the other engine's, with the reason.
-const DIFFERENT: &[&str] = &[];
+const DIFFERENT: &[&str] = &[
+    // Compiled without the second's fraction, which HAProxy's dates have as a field of their own.
+    "HAPROXYTIME",
+];
