@@ -3,6 +3,7 @@
 pub mod check_config;
 mod client;
 pub mod demo;
+pub mod grok;
 pub mod parse;
 pub mod query;
 pub mod serve;
@@ -33,6 +34,8 @@ pub enum Command {
     Demo(demo::Args),
     /// Turn log lines into records, one JSON object a line, without a server.
     Parse(ParseArgs),
+    /// Try grok patterns on lines, or run a grok filter over events.
+    Grok(grok::Args),
     /// Send files or made-up traffic as Filebeat does, and measure the receiver.
     Ship(ship::Args),
     /// Check a configuration without starting anything.
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Parse(args) => parse::run(&args.grammar, args.input_format, args.file.as_deref()),
+        Command::Grok(args) => grok::run(&args),
         Command::Ship(args) => ship::run(args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Query(args) => query::run(args),

@@ -15,7 +15,7 @@ use super::syntax::{Fault, Parsed, fail};
 use super::tree::Flags;
 
 /// Classes inside classes.
-const DEPTH_MAX: u32 = 50;
+const DEPTH_MAX: u32 = 20;
 
 /// What an escape stands for.
 pub(super) enum Set {

@@ -1,7 +1,5 @@
 //! What is wrong with a pattern, and where.
 
-use std::fmt::Write;
-
 /// A pattern that cannot be compiled. [`CompileError::render`] draws a caret under the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}:{}: {fault}", self.place(), self.column())]
@@ -93,15 +91,13 @@ impl CompileError {
 
     /// The message, and the text with a caret under the place.
     pub fn render(&self) -> String {
-        let mut out = self.to_string();
-        out.push('\n');
-        caret(&mut out, &self.text, self.offset);
-        out
+        format!("{self}\n{}", under(&self.text, self.offset))
     }
 }
 
-/// Appends `text` and, in the line under it, a caret at `offset`; two blanks before both, no line feed at the end.
-pub(crate) fn caret(out: &mut String, text: &str, offset: usize) {
+/// `text` and, in the line under it, a caret at `offset` (bytes, on a character's edge); two blanks before both, no
+/// line feed at the end. Of a long text, what is around the place.
+pub fn under(text: &str, offset: usize) -> String {
     let column = text[..offset].chars().count();
     // Blanks of every kind become one column wide, so that the caret stands under what it means.
     let flat = |c: char| if c.is_whitespace() || c.is_control() { ' ' } else { c };
@@ -110,6 +106,5 @@ pub(crate) fn caret(out: &mut String, text: &str, offset: usize) {
     let (before, after) =
         (if first > 0 { "…" } else { "" }, if text.chars().nth(first + SHOWN_CHARS).is_some() { "…" } else { "" });
     let pad = column - first + before.chars().count();
-    // Writing to a string cannot fail.
-    write!(out, "  {before}{shown}{after}\n  {:pad$}^", "").ok();
+    format!("  {before}{shown}{after}\n  {:pad$}^", "")
 }

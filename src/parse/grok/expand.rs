@@ -18,7 +18,7 @@ const STEPS_MAX: usize = 10_000;
 const PIECES_MAX: usize = 500_000;
 
 /// Levels of the expanded tree, which later steps walk by recursion.
-const DEPTH_MAX: u32 = 400;
+const DEPTH_MAX: u32 = 150;
 
 /// A piece of an expanded pattern.
 #[derive(Debug, Clone)]
@@ -60,18 +60,7 @@ pub(crate) struct Expanded {
 
 /// Parses `text` and puts in what it refers to. With `named_only`, a reference without a field's name captures nothing.
 pub(crate) fn expand(library: &Library, text: &str, named_only: bool) -> Result<Expanded, CompileError> {
-    let mut expander = Expander {
-        library,
-        named_only,
-        local: HashMap::new(),
-        parsed: HashMap::new(),
-        open: Vec::new(),
-        steps: 0,
-        pieces: 0,
-        depth: 0,
-        groups: Vec::new(),
-        numbers: 0,
-    };
+    let mut expander = Expander::new(library, named_only);
     let tree = parse(None, text, Flags::default())?;
     let here = Source { definition: None, text };
     let piece = expander.piece(here, &tree)?;
@@ -82,11 +71,21 @@ pub(crate) fn expand(library: &Library, text: &str, named_only: bool) -> Result<
     Ok(Expanded { piece, groups: expander.groups, numbered })
 }
 
+/// Expands nodes that are to follow one another, whichever texts they are from.
+pub(super) fn expand_nodes<'a>(
+    library: &Library,
+    nodes: impl IntoIterator<Item = (Source<'a>, &'a Node)>,
+) -> Result<Piece, CompileError> {
+    let mut expander = Expander::new(library, true);
+    let pieces = nodes.into_iter().map(|(here, node)| expander.piece(here, node));
+    pieces.collect::<Result<_, _>>().map(Piece::Concat)
+}
+
 /// The text that a node's positions count in.
 #[derive(Clone, Copy)]
-struct Source<'a> {
-    definition: Option<&'a str>,
-    text: &'a str,
+pub(super) struct Source<'a> {
+    pub definition: Option<&'a str>,
+    pub text: &'a str,
 }
 
 impl Source<'_> {
@@ -95,7 +94,7 @@ impl Source<'_> {
     }
 }
 
-fn parse(definition: Option<&str>, text: &str, flags: Flags) -> Result<Node, CompileError> {
+pub(super) fn parse(definition: Option<&str>, text: &str, flags: Flags) -> Result<Node, CompileError> {
     syntax::parse(text, flags).map_err(|(offset, why)| Source { definition, text }.error(offset, why.into()))
 }
 
@@ -115,7 +114,22 @@ struct Expander<'a> {
     numbers: usize,
 }
 
-impl Expander<'_> {
+impl<'a> Expander<'a> {
+    fn new(library: &'a Library, named_only: bool) -> Self {
+        Self {
+            library,
+            named_only,
+            local: HashMap::new(),
+            parsed: HashMap::new(),
+            open: Vec::new(),
+            steps: 0,
+            pieces: 0,
+            depth: 0,
+            groups: Vec::new(),
+            numbers: 0,
+        }
+    }
+
     fn piece(&mut self, here: Source<'_>, node: &Node) -> Result<Piece, CompileError> {
         self.pieces += 1;
         if self.pieces > PIECES_MAX {

@@ -9,19 +9,32 @@ mod class;
 mod edges;
 mod error;
 mod expand;
+mod explain;
 mod field;
+mod filter;
 mod library;
 mod linear;
+mod options;
 mod program;
 mod rewrite;
+mod step;
 mod syntax;
 mod translate;
 mod tree;
 
-pub use error::{CompileError, Fault, SyntaxFault};
+pub use error::{CompileError, Fault, SyntaxFault, under};
+pub use explain::{Explanation, explain};
 pub use field::{FieldRef, Group, Type};
+pub use filter::{Applied, Filter, FilterError};
 pub use library::{Library, LibraryError};
+pub use options::FilterOptions;
 pub use program::{Captures, Outcome, Pattern};
 
+#[cfg(test)]
+mod differential_tests;
+#[cfg(test)]
+mod filter_tests;
+#[cfg(test)]
+mod nasty_tests;
 #[cfg(test)]
 mod tests;

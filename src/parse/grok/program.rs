@@ -121,7 +121,7 @@ impl Pattern {
 
     /// The pattern without look-around: what it does not match, the pattern does not match. Its groups are those of
     /// the pattern, then one for each look-around that must be checked in a match.
-    pub(crate) fn hir(&self) -> &Hir {
+    pub fn hir(&self) -> &Hir {
         &self.relaxed.hir
     }
 

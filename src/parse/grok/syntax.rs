@@ -18,7 +18,7 @@ use super::error::SyntaxFault;
 use super::tree::{Flags, Kind, Mode, Node};
 
 /// Groups inside groups; deeper ones would be a danger to the stack.
-const DEPTH_MAX: u32 = 100;
+const DEPTH_MAX: u32 = 32;
 
 /// How often a repetition may be asked for, as in Oniguruma.
 const REPEAT_MAX: u32 = 100_000;
