@@ -129,11 +129,18 @@ fn logfmt_agrees() {
     agrees("logfmt");
 }
 
+#[test]
+fn grammar_files_agree() {
+    agrees("oslo");
+    agrees("nginx");
+    agrees("apache");
+}
+
 /// `auto` finds the format by itself, and the named grammar then gives the same fields.
 #[test]
 fn auto_finds_what_each_format_is() {
     let parser = Parser::builtin();
-    for format in ["klog", "envoy", "json", "syslog3164", "syslog5424", "logfmt"] {
+    for format in ["klog", "envoy", "json", "syslog3164", "syslog5424", "logfmt", "oslo", "nginx"] {
         for case in corpus(format) {
             let Some(line) = case.line.as_deref().filter(|_| !case.expected["fields"].is_null()) else { continue };
             // What another program put in front (`pulling manifest ⠏ time=…`) is read by name only.
@@ -230,7 +237,7 @@ proptest! {
     #[test]
     fn mutated_lines(pick in any::<prop::sample::Index>(), edits in prop::collection::vec((any::<prop::sample::Index>(), 0..6usize, "[\\PC\0\n\t\" ={}\\[\\]<>-]{0,3}"), 1..4)) {
         thread_local! {
-            static LINES: Vec<String> = ["klog", "envoy", "cri", "json", "syslog3164", "syslog5424", "logfmt", "nasty"]
+            static LINES: Vec<String> = ["klog", "envoy", "cri", "json", "syslog3164", "syslog5424", "logfmt", "oslo", "nginx", "apache", "nasty"]
                 .iter()
                 .flat_map(|format| corpus(format))
                 .filter_map(|case| case.line)

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!((&records[0]["grammar"], &records[1]["grammar"]), (&json!("cri"), &Json::Null));
         let (records, _) = lines("klog", InputFormat::Text, input);
         assert_eq!(records[0]["grammar"], Json::Null);
-        let (records, result) = lines("nginx", InputFormat::Text, input);
+        let (records, result) = lines("nonsense", InputFormat::Text, input);
         assert!(records.is_empty() && result.unwrap_err().is::<crate::parse::UnknownGrammar>());
     }
 

@@ -4,11 +4,15 @@
 //! JSON forms with a brace, CRI's prefix with a digit, syslog with a priority or a month; what else begins with a pair
 //! may be logfmt. So at most a few of them are tried on a line, and no order of trying changes the answer. The JSON
 //! forms share one pass. A remembered grammar goes first and spares the rest.
+//!
+//! Lines that no parser written by hand knows go to the grammars of files, in their order. Those may overlap: there the
+//! remembered grammar of a stream wins over one that stands before it.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::record::{Field, Fields, Stream, Value};
 
+use super::Parser;
 use super::formats::{cri, docker, envoy, envoy_json, json, klog, logfmt, syslog};
 
 /// A name that no grammar has.
@@ -19,21 +23,20 @@ pub struct UnknownGrammar {
     pub known: String,
 }
 
-/// A built-in grammar; its number is what [`Stream::grammar`] holds.
+/// A grammar whose parser is written by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub(super) enum Id {
-    Klog = 1,
-    Envoy = 2,
-    Json = 3,
-    Cri = 4,
-    Docker = 5,
-    Syslog3164 = 6,
-    Syslog5424 = 7,
-    Logfmt = 8,
+pub(super) enum Builtin {
+    Klog,
+    Envoy,
+    Json,
+    Cri,
+    Docker,
+    Syslog3164,
+    Syslog5424,
+    Logfmt,
 }
 
-impl Id {
+impl Builtin {
     pub(super) const ALL: [Self; 8] = [
         Self::Klog,
         Self::Envoy,
@@ -57,9 +60,38 @@ impl Id {
             Self::Logfmt => "logfmt",
         }
     }
+}
 
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|id| id.name() == name)
+/// A grammar of a [`Parser`]: its place among [`Parser::grammars`], where those written by hand come first. One more
+/// than that is what [`Stream::grammar`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id(u32);
+
+impl Id {
+    const fn of(builtin: Builtin) -> Self {
+        Self(builtin as u32)
+    }
+
+    pub(super) const KLOG: Self = Self::of(Builtin::Klog);
+    pub(super) const ENVOY: Self = Self::of(Builtin::Envoy);
+    const JSON: Self = Self::of(Builtin::Json);
+    const CRI: Self = Self::of(Builtin::Cri);
+    const DOCKER: Self = Self::of(Builtin::Docker);
+    const SYSLOG_3164: Self = Self::of(Builtin::Syslog3164);
+    const SYSLOG_5424: Self = Self::of(Builtin::Syslog5424);
+    const LOGFMT: Self = Self::of(Builtin::Logfmt);
+
+    /// The grammar at that place.
+    pub(super) fn at(index: usize) -> Self {
+        Self(index as u32)
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    fn is_builtin(self) -> bool {
+        self.index() < Builtin::ALL.len()
     }
 }
 
@@ -68,15 +100,14 @@ impl Id {
 const MISSES_BEFORE_CHANGE: u32 = 8;
 
 pub(super) fn remembered(stream: &Stream) -> Option<Id> {
-    let number = stream.grammar.load(Relaxed);
-    Id::ALL.into_iter().find(|id| *id as u32 == number)
+    stream.grammar.load(Relaxed).checked_sub(1).map(Id)
 }
 
 /// Writes only where something changed: a stream's lines are parsed on several threads.
 pub(super) fn remember(stream: &Stream, remembered: Option<Id>, found: Option<Id>) {
     match (remembered, found) {
         (None, None) => {}
-        (None, Some(found)) => stream.grammar.store(found as u32, Relaxed),
+        (None, Some(found)) => stream.grammar.store(found.0 + 1, Relaxed),
         (Some(old), Some(found)) if old == found => {
             if stream.misses.load(Relaxed) != 0 {
                 stream.misses.store(0, Relaxed);
@@ -86,40 +117,40 @@ pub(super) fn remember(stream: &Stream, remembered: Option<Id>, found: Option<Id
         (Some(_), None) => {}
         (Some(_), Some(found)) => {
             if stream.misses.fetch_add(1, Relaxed) + 1 >= MISSES_BEFORE_CHANGE {
-                stream.grammar.store(found as u32, Relaxed);
+                stream.grammar.store(found.0 + 1, Relaxed);
                 stream.misses.store(0, Relaxed);
             }
         }
     }
 }
 
-/// Parses by what the line looks like. `first` only says what to try before looking.
-pub(super) fn parse<'a>(first: Option<Id>, line: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
+/// Parses by what the line looks like. `first` says what to try before looking.
+pub(super) fn parse<'a>(parser: &Parser, first: Option<Id>, line: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
     // These two shortcuts are exclusive of all other grammars, so they cannot change the answer.
     match first {
-        Some(Id::Klog) if klog::parse(line, fields) => return Some(Id::Klog),
-        Some(Id::Envoy) if envoy::parse(line, fields) => return Some(Id::Envoy),
+        Some(Id::KLOG) if klog::parse(line, fields) => return Some(Id::KLOG),
+        Some(Id::ENVOY) if envoy::parse(line, fields) => return Some(Id::ENVOY),
         _ => {}
     }
     match *line.as_bytes().first()? {
         b'0'..=b'9' => {
-            let wrapper = cri::split(line)?;
-            match content(wrapper.message, fields) {
+            let Some(wrapper) = cri::split(line) else { return content(parser, first, line, fields) };
+            match content(parser, first, wrapper.message, fields) {
                 Some(id) => {
                     wrapper.push_outer(fields);
                     Some(id)
                 }
                 None => {
                     wrapper.push_all(fields);
-                    Some(Id::Cri)
+                    Some(Id::CRI)
                 }
             }
         }
         b'{' if docker::may_be(line) => match docker::split(line) {
-            None => content(line, fields),
+            None => content(parser, first, line, fields),
             Some(wrapper) => {
                 let mut inner = Fields::new();
-                match content(&wrapper.message, &mut inner) {
+                match content(parser, first, &wrapper.message, &mut inner) {
                     Some(id) => {
                         append_owned(inner, fields);
                         wrapper.push_outer(fields);
@@ -128,74 +159,90 @@ pub(super) fn parse<'a>(first: Option<Id>, line: &'a str, fields: &mut Fields<'a
                     None => {
                         drop(inner);
                         wrapper.push_all(fields);
-                        Some(Id::Docker)
+                        Some(Id::DOCKER)
                     }
                 }
             }
         },
-        _ => content(line, fields),
+        _ => content(parser, first, line, fields),
     }
 }
 
 /// Parses with one grammar.
-pub(super) fn parse_as<'a>(id: Id, line: &'a str, fields: &mut Fields<'a>) -> bool {
+pub(super) fn parse_as<'a>(parser: &Parser, id: Id, line: &'a str, fields: &mut Fields<'a>) -> bool {
     match id {
-        Id::Cri => return cri::split(line).map(|wrapper| wrapper.push_all(fields)).is_some(),
-        Id::Docker => return docker::split(line).map(|wrapper| wrapper.push_all(fields)).is_some(),
+        Id::CRI => return cri::split(line).map(|wrapper| wrapper.push_all(fields)).is_some(),
+        Id::DOCKER => return docker::split(line).map(|wrapper| wrapper.push_all(fields)).is_some(),
         _ => {}
     }
     match line.as_bytes().first() {
-        Some(b'0'..=b'9') => cri::split(line).is_some_and(|wrapper| {
-            let fits = content_as(id, wrapper.message, fields);
-            if fits {
-                wrapper.push_outer(fields);
+        Some(b'0'..=b'9') => match cri::split(line) {
+            Some(wrapper) => {
+                let fits = content_as(parser, id, wrapper.message, fields);
+                if fits {
+                    wrapper.push_outer(fields);
+                }
+                fits
             }
-            fits
-        }),
+            None => content_as(parser, id, line, fields),
+        },
         Some(b'{') if docker::may_be(line) => {
             if let Some(wrapper) = docker::split(line) {
                 let mut inner = Fields::new();
-                if content_as(id, &wrapper.message, &mut inner) {
+                if content_as(parser, id, &wrapper.message, &mut inner) {
                     append_owned(inner, fields);
                     wrapper.push_outer(fields);
                     return true;
                 }
             }
             // Docker's object is a JSON object too, for who asks for that.
-            content_as(id, line, fields)
+            content_as(parser, id, line, fields)
         }
-        _ => content_as(id, line, fields),
+        _ => content_as(parser, id, line, fields),
     }
 }
 
 /// The content of a wrapper, or a line without one.
-fn content<'a>(text: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
+fn content<'a>(parser: &Parser, first: Option<Id>, text: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
+    if let Some(id) = first.filter(|id| !id.is_builtin())
+        && content_as(parser, id, text, fields)
+    {
+        return Some(id);
+    }
+    by_hand(text, fields).or_else(|| {
+        let files = parser.grammars().iter().enumerate().skip(Builtin::ALL.len());
+        files.filter(|(_, grammar)| grammar.parse(text, fields)).map(|(index, _)| Id::at(index)).next()
+    })
+}
+
+/// What a parser written by hand makes of it.
+fn by_hand<'a>(text: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
     match *text.as_bytes().first()? {
-        b'I' | b'W' | b'E' | b'F' if klog::parse(text, fields) => Some(Id::Klog),
-        b'[' | b'A' if envoy::parse(text, fields) => Some(Id::Envoy),
-        b'<' if syslog::parse_5424(text, fields) => Some(Id::Syslog5424),
+        b'I' | b'W' | b'E' | b'F' if klog::parse(text, fields) => Some(Id::KLOG),
+        b'[' | b'A' if envoy::parse(text, fields) => Some(Id::ENVOY),
+        b'<' if syslog::parse_5424(text, fields) => Some(Id::SYSLOG_5424),
         b'<' | b'A' | b'D' | b'F' | b'J' | b'M' | b'N' | b'O' | b'S' if syslog::parse_3164(text, fields) => {
-            Some(Id::Syslog3164)
+            Some(Id::SYSLOG_3164)
         }
         b'{' | b' ' | b'\t' => {
             let mark = fields.len();
             if !json::parse(text, fields) {
                 None
             } else if envoy_json::refine(fields, mark) {
-                Some(Id::Envoy)
+                Some(Id::ENVOY)
             } else {
-                Some(Id::Json)
+                Some(Id::JSON)
             }
         }
-        _ => (logfmt::begins(text) && logfmt::parse(text, fields)).then_some(Id::Logfmt),
+        _ => (logfmt::begins(text) && logfmt::parse(text, fields)).then_some(Id::LOGFMT),
     }
 }
 
-fn content_as<'a>(id: Id, text: &'a str, fields: &mut Fields<'a>) -> bool {
+fn content_as<'a>(parser: &Parser, id: Id, text: &'a str, fields: &mut Fields<'a>) -> bool {
     match id {
-        Id::Klog => klog::parse(text, fields),
-        Id::Json => json::parse(text, fields),
-        Id::Envoy if text.starts_with(['{', ' ', '\t']) => {
+        Id::KLOG => klog::parse(text, fields),
+        Id::JSON => json::parse(text, fields),
+        Id::ENVOY if text.starts_with(['{', ' ', '\t']) => {
             let mark = fields.len();
             if json::parse(text, fields) {
                 if envoy_json::refine(fields, mark) {
@@ -205,11 +252,12 @@ fn content_as<'a>(id: Id, text: &'a str, fields: &mut Fields<'a>) -> bool {
             }
             false
         }
-        Id::Envoy => envoy::parse(text, fields),
-        Id::Syslog3164 => syslog::parse_3164(text, fields),
-        Id::Syslog5424 => syslog::parse_5424(text, fields),
-        Id::Logfmt => logfmt::parse(text, fields),
-        Id::Cri | Id::Docker => false,
+        Id::ENVOY => envoy::parse(text, fields),
+        Id::SYSLOG_3164 => syslog::parse_3164(text, fields),
+        Id::SYSLOG_5424 => syslog::parse_5424(text, fields),
+        Id::LOGFMT => logfmt::parse(text, fields),
+        Id::CRI | Id::DOCKER => false,
+        id => parser.grammars().get(id.index()).is_some_and(|grammar| grammar.parse(text, fields)),
     }
 }
 

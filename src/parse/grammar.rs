@@ -1,9 +1,10 @@
 //! What the rest of the program may know of a grammar: its fields, their roles, the names queries may use for them.
 
-use crate::record::Role;
+use crate::record::{Fields, Role};
 
-use super::detect::Id;
+use super::detect::Builtin;
 use super::formats::{cri, docker, envoy, klog, logfmt, syslog};
+use super::patterns::Patterns;
 
 /// A field a grammar can give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,15 +27,19 @@ impl FieldSpec {
 }
 
 /// A grammar, described.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Grammar {
     pub name: &'static str,
+    /// What writes it.
+    pub about: String,
     /// Other names for fields, ECS first: (alias, field), both dotted.
-    pub aliases: &'static [(&'static str, &'static str)],
+    pub aliases: Vec<(&'static str, &'static str)>,
     /// The fields it can give; empty where they are the line's own, as for `json`.
-    pub fields: &'static [FieldSpec],
+    pub fields: Vec<FieldSpec>,
     /// Whether every word of a line written as text stands in one of its fields. See [`Grammar::covers`].
     pub covers_line: bool,
+    /// What a grammar file says; `None` for a parser written by hand.
+    pub(super) patterns: Option<Patterns>,
 }
 
 impl Grammar {
@@ -48,31 +53,37 @@ impl Grammar {
         matches!(content.as_bytes().first(), Some(b'I' | b'W' | b'E' | b'F' | b'['))
     }
 
+    /// The texts of its patterns; none where the parser is written by hand.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.patterns.iter().flat_map(Patterns::texts)
+    }
+
+    /// Parses by the patterns.
+    pub(super) fn parse<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> bool {
+        self.patterns.as_ref().is_some_and(|patterns| patterns.parse(text, fields))
+    }
+
     /// The field that an alias stands for.
     pub fn resolve(&self, alias: &str) -> Option<&'static str> {
         self.aliases.iter().find(|(name, _)| *name == alias).map(|(_, field)| *field)
     }
 }
 
+/// The grammars whose parsers are written by hand, in the order of [`Builtin::ALL`].
 pub(super) fn builtin() -> Vec<Grammar> {
-    vec![
-        Grammar { name: Id::Klog.name(), aliases: klog::ALIASES, fields: klog::FIELDS, covers_line: true },
-        Grammar { name: Id::Envoy.name(), aliases: envoy::ALIASES, fields: envoy::FIELDS, covers_line: true },
-        Grammar { name: Id::Json.name(), aliases: &[], fields: &[], covers_line: false },
-        Grammar { name: Id::Cri.name(), aliases: &[], fields: cri::FIELDS, covers_line: false },
-        Grammar { name: Id::Docker.name(), aliases: &[], fields: docker::FIELDS, covers_line: false },
-        Grammar {
-            name: Id::Syslog3164.name(),
-            aliases: syslog::ALIASES_3164,
-            fields: syslog::FIELDS_3164,
-            covers_line: false,
-        },
-        Grammar {
-            name: Id::Syslog5424.name(),
-            aliases: syslog::ALIASES_5424,
-            fields: syslog::FIELDS_5424,
-            covers_line: false,
-        },
-        Grammar { name: Id::Logfmt.name(), aliases: logfmt::ALIASES, fields: logfmt::FIELDS, covers_line: false },
-    ]
+    let grammar = |id: Builtin| {
+        let (about, aliases, fields, covers_line): (_, &[_], &[_], _) = match id {
+            Builtin::Klog => ("klog, the log of Kubernetes' own programs", klog::ALIASES, klog::FIELDS, true),
+            Builtin::Envoy => ("Envoy's and Istio's access logs, text and JSON", envoy::ALIASES, envoy::FIELDS, true),
+            Builtin::Json => ("a JSON object a line", &[], &[], false),
+            Builtin::Cri => ("what a container runtime writes, of unknown content", &[], cri::FIELDS, false),
+            Builtin::Docker => ("Docker's json-file, of unknown content", &[], docker::FIELDS, false),
+            Builtin::Syslog3164 => ("syslog, the old form", syslog::ALIASES_3164, syslog::FIELDS_3164, false),
+            Builtin::Syslog5424 => ("syslog, the new form", syslog::ALIASES_5424, syslog::FIELDS_5424, false),
+            Builtin::Logfmt => ("key=value pairs", logfmt::ALIASES, logfmt::FIELDS, false),
+        };
+        let (aliases, fields) = (aliases.to_vec(), fields.to_vec());
+        Grammar { name: id.name(), about: about.to_owned(), aliases, fields, covers_line, patterns: None }
+    };
+    Builtin::ALL.into_iter().map(grammar).collect()
 }

@@ -57,7 +57,7 @@ impl Engine {
                 }
             }
         }
-        let known = self.parser.grammars().iter().flat_map(|g| g.fields);
+        let known = self.parser.grammars().iter().flat_map(|g| &g.fields);
         for field in known.filter(|f| f.role == Role::Text) {
             kinds.entry(field.name.to_owned()).or_insert("text");
         }

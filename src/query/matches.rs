@@ -58,7 +58,7 @@ impl Aliases {
     /// The aliases of all grammars.
     pub fn of(parser: &Parser) -> Self {
         let mut aliases = Self::default();
-        for (alias, field) in parser.grammars().iter().flat_map(|g| g.aliases) {
+        for (alias, field) in parser.grammars().iter().flat_map(|g| &g.aliases) {
             let fields = aliases.0.entry((*alias).to_owned()).or_default();
             if !fields.iter().any(|known| known == field) {
                 fields.push((*field).to_owned());

@@ -212,7 +212,7 @@ impl Segment<'_> {
             Test::Range(range) => {
                 let plain = |b: &Bound| Num::parse(&b.text).is_some() || crate::query::when::span(&b.text).is_some();
                 // Only a field that is always a text, as klog's `msg`, keeps even a number there.
-                let mut described = self.parser.grammars().iter().flat_map(|grammar| grammar.fields);
+                let mut described = self.parser.grammars().iter().flat_map(|grammar| &grammar.fields);
                 let is_text = described.any(|f| f.name == name && f.role == Role::Text && !f.number);
                 if !unindexed && !is_text && [&range.low, &range.high].into_iter().flatten().all(plain) {
                     return Ok(self.none());

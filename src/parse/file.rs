@@ -1,0 +1,220 @@
+//! A grammar file: one format, described by patterns, and the samples that prove them.
+//!
+//! ```yaml
+//! name: example
+//! about: what writes it
+//! definitions: {WHEN: '\d+'}            # patterns that only this file knows
+//! patterns: ['^%{WHEN:time} %{GREEDYDATA:msg}$']   # the first that fits counts
+//! fields: {time: {type: int}, msg: {role: text}}
+//! absent: ['-']                         # values that stand for none, except as text
+//! aliases: {log.level: level}
+//! samples: [{line: '7 x', fields: {time: 7, msg: x}}, {line: 'x', fields: null}]
+//! ```
+//!
+//! A file whose samples come out otherwise is refused, so a grammar that loads does what it shows.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+
+use crate::record::{Fields, Role};
+
+use super::grammar::{FieldSpec, Grammar};
+use super::grok::{CompileError, Library};
+use super::names::intern;
+use super::patterns::{Kind, Patterns};
+
+/// The files that are part of the program.
+const EMBEDDED: &[(&str, &str)] = &[
+    ("oslo.yaml", include_str!("../../grammars/oslo.yaml")),
+    ("nginx.yaml", include_str!("../../grammars/nginx.yaml")),
+    ("apache.yaml", include_str!("../../grammars/apache.yaml")),
+];
+
+/// Why a grammar file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("{0}")]
+    Yaml(String),
+    #[error("name {0:?}: a grammar's name is letters, digits, - and _, and not auto")]
+    Name(String),
+    #[error("definition {name}: {cause}")]
+    Definition { name: String, cause: String },
+    #[error("pattern {number}: {}", .cause.render())]
+    Pattern { number: usize, cause: Box<CompileError> },
+    #[error("fields: no pattern captures {0}")]
+    NoSuchField(String),
+    #[error("alias {alias}: no pattern captures {field}")]
+    NoSuchAlias { alias: String, field: String },
+    #[error("no samples: show at least one line with the fields it gives")]
+    NoSamples,
+    #[error("sample {number}: {line}\n  gives    {found}\n  expected {expected}")]
+    Sample { number: usize, line: String, found: Json, expected: Json },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    #[serde(default)]
+    about: String,
+    #[serde(default)]
+    definitions: BTreeMap<String, String>,
+    patterns: Vec<String>,
+    #[serde(default)]
+    fields: BTreeMap<String, FieldText>,
+    #[serde(default)]
+    absent: Vec<String>,
+    #[serde(default)]
+    aliases: BTreeMap<String, String>,
+    #[serde(default)]
+    samples: Vec<Sample>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FieldText {
+    #[serde(default, rename = "type")]
+    kind: Kind,
+    #[serde(default)]
+    role: RoleText,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RoleText {
+    #[default]
+    Keyword,
+    Text,
+    Path,
+    Id,
+    Stamp,
+}
+
+/// A line, and what the grammar makes of it; `fields` is null for a line it must not fit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    pub line: String,
+    pub fields: Option<Map<String, Json>>,
+}
+
+/// The grammars of the files that are part of the program. Their samples are proven by a test, not at each start.
+pub(super) fn embedded() -> Vec<Grammar> {
+    EMBEDDED
+        .iter()
+        .filter_map(|(name, text)| match read(text) {
+            Ok((grammar, _)) => Some(grammar),
+            Err(error) => {
+                tracing::error!(file = name, %error, "a grammar that is built in does not load");
+                None
+            }
+        })
+        .collect()
+}
+
+/// Reads a grammar and proves it by its samples.
+pub fn load(text: &str) -> Result<Grammar, FileError> {
+    let (grammar, samples) = read(text)?;
+    if samples.is_empty() {
+        return Err(FileError::NoSamples);
+    }
+    for (number, sample) in (1..).zip(samples) {
+        let mut fields = Fields::new();
+        let fits = grammar.parse(&sample.line, &mut fields);
+        let found = if fits { Json::Object(fields.to_json()) } else { Json::Null };
+        let expected = sample.fields.map_or(Json::Null, Json::Object);
+        if found != expected {
+            return Err(FileError::Sample { number, line: sample.line, found, expected });
+        }
+    }
+    Ok(grammar)
+}
+
+fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
+    let file: File = serde_saphyr::from_str(text).map_err(|error| FileError::Yaml(error.to_string()))?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if file.name.is_empty() || file.name == "auto" || !file.name.chars().all(plain) {
+        return Err(FileError::Name(file.name));
+    }
+    let mut library = Library::standard();
+    for (name, text) in &file.definitions {
+        library
+            .define(name, text)
+            .map_err(|cause| FileError::Definition { name: name.clone(), cause: cause.to_string() })?;
+    }
+    let role = |name: &str| match file.fields.get(name).map_or(RoleText::Keyword, |field| field.role) {
+        RoleText::Keyword => Role::Keyword,
+        RoleText::Text => Role::Text,
+        RoleText::Path => Role::Path,
+        RoleText::Id => Role::Id,
+        RoleText::Stamp => Role::Stamp,
+    };
+    let kind = |name: &str| file.fields.get(name).map_or(Kind::Text, |field| field.kind);
+    let mut patterns = Patterns::new(file.absent);
+    for (number, pattern) in (1..).zip(&file.patterns) {
+        patterns
+            .add(&library, pattern, role, kind)
+            .map_err(|cause| FileError::Pattern { number, cause: Box::new(cause) })?;
+    }
+    let fields: Vec<FieldSpec> = patterns.fields().collect();
+    let captured = |name: &str| fields.iter().any(|spec| spec.name == name);
+    if let Some(name) = file.fields.keys().find(|name| !captured(name)) {
+        return Err(FileError::NoSuchField(name.clone()));
+    }
+    if let Some((alias, field)) = file.aliases.iter().find(|(_, field)| !captured(field)) {
+        return Err(FileError::NoSuchAlias { alias: alias.clone(), field: field.clone() });
+    }
+    let aliases = file.aliases.iter().map(|(alias, field)| (intern(alias), intern(field))).collect();
+    let grammar = Grammar {
+        name: intern(&file.name),
+        about: file.about,
+        aliases,
+        fields,
+        covers_line: false,
+        patterns: Some(patterns),
+    };
+    Ok((grammar, file.samples))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_files_do_what_they_show() {
+        for (name, text) in EMBEDDED {
+            let grammar = load(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(format!("{}.yaml", grammar.name), *name);
+        }
+        // None is forgotten.
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("grammars");
+        let mut files: Vec<_> =
+            std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        let mut known: Vec<_> = EMBEDDED.iter().map(|(name, _)| (*name).to_owned()).collect();
+        (files.sort(), known.sort());
+        assert_eq!(files, known);
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_is_refused_with_the_place() {
+        let good = "name: x\npatterns: ['^(?<a>\\d+) %{WORD:b}$']\nfields: {a: {type: int}}\nabsent: ['-']\n\
+                    samples: [{line: '7 x', fields: {a: 7, b: x}}, {line: '- x', fields: null}]\n";
+        assert_eq!(load(good).unwrap().name, "x");
+        let check = |from: &str, to: &str, says: &str| {
+            let error = load(&good.replace(from, to)).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(says), "{from} → {to}: {error}");
+        };
+        check("name: x", "name: auto", "name \"auto\"");
+        check("name: x", "nmae: x", "nmae");
+        check("a: {type: int}", "c: {type: int}", "no pattern captures c");
+        check("a: {type: int}", "a: {type: long}", "long");
+        check("WORD:b", "WRD:b", "WRD");
+        check("a: 7,", "a: 8,", "sample 1: 7 x\n  gives    {\"a\":7,\"b\":\"x\"}\n  expected {\"a\":8,\"b\":\"x\"}");
+        check("'- x'", "'7 x'", "sample 2");
+        check("samples", "aliases: {q: z}\nsamples", "alias q: no pattern captures z");
+        let end = good.find("samples").unwrap();
+        assert!(matches!(load(&good[..end]), Err(FileError::NoSamples)));
+    }
+}

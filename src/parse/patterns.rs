@@ -1,0 +1,142 @@
+//! A grammar's patterns, compiled: from a line to fields that borrow from it.
+
+use std::cell::RefCell;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::record::{Fields, PATH_SEPARATOR, Role, Value};
+
+use super::grammar::FieldSpec;
+use super::grok::{Captures, CompileError, Library, Outcome, Pattern, Type};
+use super::names::intern;
+
+/// What a captured text becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    #[default]
+    Text,
+    Int,
+    Float,
+}
+
+/// Where a pattern's group goes.
+#[derive(Debug, Clone)]
+struct Slot {
+    /// Segments joined by [`PATH_SEPARATOR`].
+    name: &'static str,
+    dotted: &'static str,
+    role: Role,
+    kind: Kind,
+}
+
+/// The patterns of one grammar; the first that fits counts.
+#[derive(Debug, Default)]
+pub(super) struct Patterns {
+    patterns: Vec<(Pattern, Vec<Slot>)>,
+    /// Values that stand for none, except as free text.
+    absent: Vec<String>,
+}
+
+thread_local! {
+    static CAPTURES: RefCell<Captures> = RefCell::new(Captures::new());
+}
+
+impl Patterns {
+    pub fn new(absent: Vec<String>) -> Self {
+        Self { patterns: Vec::new(), absent }
+    }
+
+    /// Compiles one more pattern. `role` and `kind` say what a field is, by its dotted name; a type in the pattern
+    /// itself (`%{INT:code:int}`) counts as well.
+    pub fn add(
+        &mut self,
+        library: &Library,
+        text: &str,
+        role: impl Fn(&str) -> Role,
+        kind: impl Fn(&str) -> Kind,
+    ) -> Result<(), CompileError> {
+        let pattern = Pattern::compile(library, text)?;
+        let slots = pattern.groups().iter().map(|group| {
+            let path = group.field.path();
+            let dotted = intern(&path.join("."));
+            let kind = match (kind(dotted), group.kind) {
+                (Kind::Text, Type::Text) => Kind::Text,
+                (Kind::Text, Type::Int) => Kind::Int,
+                (Kind::Text, Type::Float) => Kind::Float,
+                (given, _) => given,
+            };
+            Slot { name: intern(&path.join(&PATH_SEPARATOR.to_string())), dotted, role: role(dotted), kind }
+        });
+        let slots = slots.collect();
+        self.patterns.push((pattern, slots));
+        Ok(())
+    }
+
+    /// The fields the patterns capture, each once.
+    pub fn fields(&self) -> impl Iterator<Item = FieldSpec> {
+        let mut seen: Vec<&'static str> = Vec::new();
+        let slots = self.patterns.iter().flat_map(|(_, slots)| slots);
+        slots.filter_map(move |slot| {
+            (!seen.contains(&slot.dotted)).then(|| {
+                seen.push(slot.dotted);
+                FieldSpec { name: slot.dotted, role: slot.role, number: slot.kind != Kind::Text }
+            })
+        })
+    }
+
+    /// The patterns' texts.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.patterns.iter().map(|(pattern, _)| pattern.source())
+    }
+
+    /// Appends the fields of a line that one of the patterns fits, or leaves `fields` alone.
+    pub fn parse<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> bool {
+        CAPTURES.with_borrow_mut(|captures| {
+            let fits = self.patterns.iter().find(|(pattern, _)| pattern.matches(text, captures) == Outcome::Match);
+            let Some((_, slots)) = fits else { return false };
+            let mark = fields.len();
+            for (group, slot) in slots.iter().enumerate() {
+                let Some(value) = captures.get(group).map(|span| &text[span]) else { continue };
+                // Free text may well be the word that elsewhere stands for nothing.
+                if slot.role == Role::Text || !self.absent.iter().any(|absent| absent == value) {
+                    put(mark, fields, slot, slot.kind.value(value));
+                }
+            }
+            true
+        })
+    }
+}
+
+impl Kind {
+    fn value(self, text: &str) -> Value<'_> {
+        let number = match self {
+            Self::Text => return Value::Str(text.into()),
+            Self::Int => Type::Int.value(text),
+            Self::Float => Type::Float.value(text),
+        };
+        match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(n), _, _) => Value::U64(n),
+            (_, Some(n), _) => Value::I64(n),
+            (_, _, Some(n)) => Value::F64(n),
+            _ => Value::Str(text.into()),
+        }
+    }
+}
+
+/// Adds a value; of a name that is captured twice the values become an array.
+fn put<'a>(mark: usize, fields: &mut Fields<'a>, slot: &Slot, value: Value<'a>) {
+    let Some(field) = fields.iter_mut().skip(mark).find(|field| field.name == slot.name) else {
+        return fields.push(slot.name, slot.role, value);
+    };
+    let more = value.to_json();
+    match &mut field.value {
+        Value::Json(array) if array.is_array() => {
+            if let Json::Array(values) = &mut **array {
+                values.push(more);
+            }
+        }
+        first => *first = Value::Json(Box::new(Json::Array(vec![first.to_json(), more]))),
+    }
+}
