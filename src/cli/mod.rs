@@ -3,6 +3,7 @@
 pub mod check_config;
 mod client;
 pub mod demo;
+pub mod grammars;
 pub mod grok;
 pub mod parse;
 pub mod query;
@@ -36,6 +37,8 @@ pub enum Command {
     Parse(ParseArgs),
     /// Try grok patterns on lines, or run a grok filter over events.
     Grok(grok::Args),
+    /// List, show and test grammars.
+    Grammars(grammars::Args),
     /// Send files or made-up traffic as Filebeat does, and measure the receiver.
     Ship(ship::Args),
     /// Check a configuration without starting anything.
@@ -54,6 +57,9 @@ pub struct ParseArgs {
     /// How the input is written.
     #[arg(long, value_enum, default_value = "text")]
     pub input_format: parse::InputFormat,
+    /// A directory of grammar files beside those built in.
+    #[arg(long, value_name = "DIR")]
+    pub grammars_dir: Option<PathBuf>,
     /// A file; - or nothing is standard input.
     pub file: Option<PathBuf>,
 }
@@ -70,8 +76,9 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(args),
-        Command::Parse(args) => parse::run(&args.grammar, args.input_format, args.file.as_deref()),
+        Command::Parse(args) => parse::run(&args),
         Command::Grok(args) => grok::run(&args),
+        Command::Grammars(args) => grammars::run(&args),
         Command::Ship(args) => ship::run(args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Query(args) => query::run(args),

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::Path;
 
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value as Json, json};
 
+use super::ParseArgs;
 use crate::parse::Parser;
 use crate::record::Fields;
 
@@ -21,17 +21,19 @@ pub enum InputFormat {
     Ndjson,
 }
 
-/// Reads `file` (standard input for none, or for `-`) and writes one JSON object for every line to standard output.
+/// Reads the file (standard input for none, or for `-`) and writes one JSON object for every line to standard output.
 ///
-/// `grammar` is a grammar's name or `auto`; an unknown one is a [`crate::parse::UnknownGrammar`].
-pub fn run(grammar: &str, input_format: InputFormat, file: Option<&Path>) -> anyhow::Result<()> {
+/// The grammar is a name or `auto`; an unknown one is a [`crate::parse::UnknownGrammar`].
+pub fn run(args: &ParseArgs) -> anyhow::Result<()> {
+    let parser = super::grammars::parser(args.grammars_dir.as_deref())?;
+    let (grammar, input_format, file) = (&args.grammar, args.input_format, args.file.as_deref());
     let output = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let written = match file.filter(|path| path.as_os_str() != "-") {
         Some(path) => {
             let input = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-            write_all(grammar, input_format, BufReader::with_capacity(1 << 16, input), output)
+            write_all(&parser, grammar, input_format, BufReader::with_capacity(1 << 16, input), output)
         }
-        None => write_all(grammar, input_format, io::stdin().lock(), output),
+        None => write_all(&parser, grammar, input_format, io::stdin().lock(), output),
     };
     match written {
         // Whoever reads our output has seen enough: `loghound parse … | head`.
@@ -42,12 +44,12 @@ pub fn run(grammar: &str, input_format: InputFormat, file: Option<&Path>) -> any
 
 /// [`run`] on any input and output. The memory it takes is that of the longest line.
 pub fn write_all(
+    parser: &Parser,
     grammar: &str,
     input_format: InputFormat,
     mut input: impl BufRead,
     mut output: impl Write,
 ) -> anyhow::Result<()> {
-    let parser = Parser::builtin();
     parser.check_name(grammar)?;
     let mut line = Vec::new();
     let (mut number, mut unreadable) = (0u64, 0u64);
@@ -60,8 +62,8 @@ pub fn write_all(
         let end = line.len() - usize::from(line.ends_with(b"\n"));
         let content = &line[..end];
         let record = match input_format {
-            InputFormat::Text => text_record(&parser, grammar, content.strip_suffix(b"\r").unwrap_or(content)),
-            InputFormat::Ndjson => ndjson_record(&parser, grammar, content).unwrap_or_else(|fault| {
+            InputFormat::Text => text_record(parser, grammar, content.strip_suffix(b"\r").unwrap_or(content)),
+            InputFormat::Ndjson => ndjson_record(parser, grammar, content).unwrap_or_else(|fault| {
                 unreadable += 1;
                 tracing::warn!(line = number, "{fault}");
                 json!({"id": null, "grammar": null, "fields": null, "error": fault})
@@ -126,7 +128,7 @@ mod tests {
 
     fn lines(grammar: &str, format: InputFormat, input: &[u8]) -> (Vec<Json>, anyhow::Result<()>) {
         let mut output = Vec::new();
-        let result = write_all(grammar, format, input, &mut output);
+        let result = write_all(&Parser::builtin(), grammar, format, input, &mut output);
         let lines = String::from_utf8(output).unwrap();
         (lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), result)
     }

@@ -20,6 +20,7 @@ fn key(name: &'static str, help: &'static str, set: fn(&mut Config, &str) -> Res
 pub fn keys() -> Vec<Key> {
     vec![
         key("data_dir", "where everything is kept", |c, v| put(&mut c.data_dir, path(v))),
+        key("grammars_dir", "grammar files beside those built in", |c, v| put(&mut c.grammars_dir, path(v).map(Some))),
         key("insecure", "listen beyond loopback without authentication", |c, v| put(&mut c.insecure, boolean(v))),
         key("beats.listen", "where Filebeat's output.logstash connects", |c, v| put(&mut c.beats.listen, address(v))),
         key("beats.connections_max", "connections at once", |c, v| put(&mut c.beats.connections_max, count(v))),

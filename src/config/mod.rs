@@ -16,6 +16,7 @@ pub use keys::{Key, keys};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     pub data_dir: PathBuf,
+    pub grammars_dir: Option<PathBuf>,
     pub insecure: bool,
     pub beats: Beats,
     pub http: Http,
@@ -84,6 +85,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("./loghound-data"),
+            grammars_dir: None,
             insecure: false,
             beats: Beats {
                 listen: SocketAddr::from(([127, 0, 0, 1], 5044)),

@@ -14,6 +14,7 @@
 //! A file whose samples come out otherwise is refused, so a grammar that loads does what it shows.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -114,6 +115,43 @@ pub(super) fn embedded() -> Vec<Grammar> {
         .collect()
 }
 
+/// A larger file is no grammar.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A file, with its text or why there is none.
+type Read = (PathBuf, Result<String, String>);
+
+/// The `*.yaml` files of a directory in the order of their names.
+pub(super) fn texts(dir: &Path) -> Result<Vec<Read>, String> {
+    let unreadable = |error: std::io::Error| format!("{}: cannot be read: {error}", dir.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let with_text = |path: PathBuf| {
+        let text = text(&path);
+        (path, text)
+    };
+    Ok(paths.into_iter().map(with_text).collect())
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(format!("has {size} bytes: a grammar has at most {FILE_BYTES_MAX}"));
+    }
+    std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
+}
+
+/// The text of an embedded grammar's file.
+pub fn embedded_text(name: &str) -> Option<&'static str> {
+    EMBEDDED.iter().find(|(file, _)| file.strip_suffix(".yaml") == Some(name)).map(|(_, text)| *text)
+}
+
 /// Reads a grammar and proves it by its samples.
 pub fn load(text: &str) -> Result<Grammar, FileError> {
     let (grammar, samples) = read(text)?;
@@ -181,6 +219,7 @@ fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::Parser;
 
     #[test]
     fn the_embedded_files_do_what_they_show() {
@@ -193,8 +232,32 @@ mod tests {
         let mut files: Vec<_> =
             std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
         let mut known: Vec<_> = EMBEDDED.iter().map(|(name, _)| (*name).to_owned()).collect();
-        (files.sort(), known.sort());
+        files.sort();
+        known.sort();
         assert_eq!(files, known);
+    }
+
+    #[test]
+    fn a_directory_adds_and_replaces() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, grammar: &str, pattern: &str| {
+            let text =
+                format!("name: {grammar}\npatterns: ['{pattern}']\nsamples: [{{line: 'x1', fields: {{a: x1}}}}]");
+            std::fs::write(dir.path().join(name), text).unwrap();
+        };
+        write("1.yaml", "mine", "^(?<a>x.)$");
+        write("2.yaml", "nginx", "^(?<a>x..?)$");
+        std::fs::write(dir.path().join("README"), "no grammar").unwrap();
+        let parser = Parser::with_directory(dir.path()).unwrap();
+        let auto = |line: &str| parser.parse_auto(line, &mut Fields::new());
+        assert_eq!((auto("xy"), auto("xyz"), auto("y")), (Some("nginx"), Some("nginx"), None));
+        assert!(parser.parse_as("mine", "xy", &mut Fields::new()));
+        write("2.yaml", "klog", "^(?<a>x..?)$");
+        write("3.yaml", "other", "^(?<a>x.$");
+        let problems = Parser::with_directory(dir.path()).unwrap_err();
+        assert!(problems[0].ends_with("2.yaml: klog is built in: take another name"), "{problems:?}");
+        assert!(problems[1].contains("3.yaml: pattern 1: "), "{problems:?}");
+        assert!(Parser::with_directory(&dir.path().join("none")).unwrap_err()[0].contains("cannot be read"));
     }
 
     #[test]

@@ -18,10 +18,11 @@ mod number;
 mod patterns;
 
 pub use detect::UnknownGrammar;
-pub use file::{FileError, load};
+pub use file::{FileError, embedded_text, load};
 pub use formats::klog_time::{klog_time, klog_zone_offset};
 pub use grammar::{FieldSpec, Grammar};
 
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use crate::record::{Fields, Stream};
@@ -41,6 +42,28 @@ impl Parser {
         static GRAMMARS: LazyLock<Vec<Arc<Grammar>>> =
             LazyLock::new(|| grammar::builtin().into_iter().chain(file::embedded()).map(Arc::new).collect());
         Self { grammars: GRAMMARS.clone() }
+    }
+
+    /// The built-in grammars and those of the `*.yaml` files in a directory, in the order of their names. A file may
+    /// replace a built-in grammar that is a file itself. All problems are told at once.
+    pub fn with_directory(dir: &Path) -> Result<Self, Vec<String>> {
+        let mut parser = Self::builtin();
+        let mut problems = Vec::new();
+        for (path, text) in file::texts(dir).map_err(|problem| vec![problem])? {
+            let place = path.display();
+            match text.and_then(|text| load(&text).map_err(|error| error.to_string())) {
+                Ok(grammar) => {
+                    let known = parser.grammars.iter_mut().find(|known| known.name == grammar.name);
+                    match known {
+                        Some(known) if known.patterns.is_some() => *known = Arc::new(grammar),
+                        Some(_) => problems.push(format!("{place}: {} is built in: take another name", grammar.name)),
+                        None => parser.grammars.push(Arc::new(grammar)),
+                    }
+                }
+                Err(problem) => problems.push(format!("{place}: {problem}")),
+            }
+        }
+        if problems.is_empty() { Ok(parser) } else { Err(problems) }
     }
 
     /// Every grammar, in the order `auto` prefers them.

@@ -77,13 +77,13 @@ impl Patterns {
     /// The fields the patterns capture, each once.
     pub fn fields(&self) -> impl Iterator<Item = FieldSpec> {
         let mut seen: Vec<&'static str> = Vec::new();
-        let slots = self.patterns.iter().flat_map(|(_, slots)| slots);
-        slots.filter_map(move |slot| {
-            (!seen.contains(&slot.dotted)).then(|| {
-                seen.push(slot.dotted);
-                FieldSpec { name: slot.dotted, role: slot.role, number: slot.kind != Kind::Text }
-            })
-        })
+        let mut first = move |slot: &&Slot| {
+            let first = !seen.contains(&slot.dotted);
+            seen.push(slot.dotted);
+            first
+        };
+        let slots = self.patterns.iter().flat_map(|(_, slots)| slots).filter(move |slot| first(slot));
+        slots.map(|slot| FieldSpec { name: slot.dotted, role: slot.role, number: slot.kind != Kind::Text })
     }
 
     /// The patterns' texts.

@@ -105,6 +105,7 @@ impl Context {
 /// What a process is started with.
 pub struct Settings {
     pub data_dir: PathBuf,
+    pub parser: Arc<Parser>,
     pub beats_listen: String,
     pub beats: beats::Settings,
     pub beats_tls: Option<beats::tls::TlsFiles>,
@@ -215,7 +216,7 @@ fn open(settings: &Settings) -> Result<Context, RunError> {
     // Were the journal's directory lost, its positions would start over and shards would take new batches for old.
     let held = store.committed().iter().map(|(_, position)| *position).max().unwrap_or(0);
     journal.never_below(Position(held));
-    let (store, parser) = (Arc::new(store), Arc::new(Parser::builtin()));
+    let (store, parser) = (Arc::new(store), Arc::clone(&settings.parser));
     let engine = Engine::new(Arc::clone(&store), Arc::clone(&parser));
     Ok(Context {
         store,
