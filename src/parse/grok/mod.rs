@@ -5,6 +5,7 @@
 //! and what that one cannot say is checked in what it found ([`program`]).
 
 mod atom;
+mod backtrack;
 mod class;
 mod edges;
 mod error;

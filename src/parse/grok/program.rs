@@ -6,6 +6,7 @@ use std::ops::Range;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_syntax::hir::Hir;
 
+use super::backtrack::Stack;
 use super::error::{CompileError, Fault};
 use super::expand::{Expanded, expand};
 use super::field::Group;
@@ -37,6 +38,7 @@ pub struct Pattern {
 pub struct Captures {
     slots: Vec<Option<usize>>,
     scratch: Vec<Option<NonMaxUsize>>,
+    stack: Stack,
 }
 
 impl Captures {
@@ -155,7 +157,7 @@ impl Pattern {
     fn linear_match(&self, text: &str, groups: usize, captures: &mut Captures) -> bool {
         captures.scratch.clear();
         captures.scratch.resize(2 * groups, None);
-        if !self.linear.captures(text, &mut captures.scratch) {
+        if !self.linear.captures(text, &mut captures.scratch, &mut captures.stack) {
             return false;
         }
         captures.slots.clear();
