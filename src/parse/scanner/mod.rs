@@ -1,0 +1,129 @@
+//! Compiled patterns at the speed of parsers written by hand, exact to the general engine.
+//!
+//! Most patterns of log lines are literals, runs of simple classes and numbers, in which the next byte decides what to
+//! do. A [`Scanner`] is such a pattern as a list of steps over bytes:
+//!
+//! ```text
+//! Hir ──> node ──> pieces ──> compile ──> steps ──> walk
+//!         (what    (groups    (back to front, each   (at each place where
+//!          we can)  as slots)  knowing what follows)  search says one may begin)
+//! ```
+//!
+//! What it answers is what the `regex` crate answers, slot by slot (a property test compares them). Where it would
+//! need more than time linear in the text it gives up and says so: the general engine is asked then. Patterns it has
+//! no steps for make no scanner at all.
+
+mod compile;
+mod island;
+mod nfa;
+mod node;
+mod op;
+mod pieces;
+mod run;
+mod search;
+mod set;
+mod walk;
+
+use std::cell::Cell;
+
+use regex_syntax::hir::Hir;
+
+use node::Node;
+use op::Program;
+use search::{Required, Starts};
+use walk::{End, Frame, Walk};
+
+/// What may be spent on a text, in units of one step back (some nanoseconds): so much, and so much for each byte.
+const BUDGET_BASE: u64 = 1 << 10;
+const BUDGET_A_BYTE: u64 = 4;
+
+thread_local! {
+    /// One stack a thread, so that a match allocates nothing.
+    static STACK: Cell<Vec<Frame>> = const { Cell::new(Vec::new()) };
+}
+
+/// A compiled pattern. Immutable; share it by `Arc`.
+#[derive(Debug)]
+pub struct Scanner {
+    program: Program,
+    starts: Starts,
+    required: Option<Required>,
+    slots: usize,
+}
+
+impl Scanner {
+    /// None where the pattern holds something the scanner has no step for (classes of some characters beyond ASCII,
+    /// bytes that are no characters, line ends of CRLF, a loop around what may be empty), or is too large.
+    pub fn new(hir: &Hir) -> Option<Scanner> {
+        if !hir.properties().is_utf8() {
+            return None;
+        }
+        let node = Node::new(hir)?;
+        let program = compile::compile(&node)?;
+        Some(Scanner {
+            starts: Starts::new(&node, node.first(set::Set::ALL)),
+            required: Required::new(&node),
+            slots: 2 * (hir.properties().explicit_captures_len() + 1),
+            program,
+        })
+    }
+
+    /// The number of slots of a match: two a group, where it begins and where it ends, the whole match first.
+    pub fn slot_count(&self) -> usize {
+        self.slots
+    }
+
+    /// Searches for the leftmost match, of those that begin there the one that the pattern prefers, exactly as the
+    /// `regex` crate does. Sets `slots` (byte offsets; None: a group that took no part; a slice shorter than
+    /// [`Scanner::slot_count`] gets what it has room for). Where there is no match, what is in `slots` means nothing.
+    ///
+    /// None: not decided within a budget linear in the text's length. Ask the general engine.
+    pub fn captures(&self, text: &str, slots: &mut [Option<usize>]) -> Option<bool> {
+        let mut stack = STACK.take();
+        let decided = self.search(text, slots, &mut stack);
+        STACK.set(stack);
+        decided
+    }
+
+    fn search(&self, text: &str, slots: &mut [Option<usize>], stack: &mut Vec<Frame>) -> Option<bool> {
+        slots.fill(None);
+        let budget = BUDGET_BASE + BUDGET_A_BYTE * text.len() as u64;
+        let mut walk = Walk { text, budget, dirty: false };
+        let mut from = 0;
+        let mut last = None;
+        while let Some(start) = self.starts.next(text, from) {
+            if last.is_some_and(|last| start > last) {
+                break;
+            }
+            match walk.run(&self.program, start, slots, stack) {
+                End::Match(end) => {
+                    for (slot, place) in slots.iter_mut().zip([start, end]) {
+                        *slot = Some(place);
+                    }
+                    return Some(true);
+                }
+                End::Fail => {}
+                End::Undecided => return None,
+            }
+            if walk.dirty {
+                slots.fill(None);
+                walk.dirty = false;
+            }
+            if last.is_none() {
+                // Only now: a text that matches at its first place does without.
+                last = match &self.required {
+                    Some(literal) => literal.last_start(text),
+                    None => Some(text.len()),
+                };
+                if last.is_none() {
+                    break;
+                }
+            }
+            from = start + 1;
+        }
+        Some(false)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! The walk: a compiled pattern tried at one place of a text.
+//!
+//! Leftmost-first matching is what a walk that tries branches in their order finds first. What is left to try lies on
+//! a stack; few patterns put anything there, since most choices are decided by the next symbol.
+
+use regex_syntax::hir::Look;
+
+use super::island::{ACCEPT, AMBIGUOUS};
+use super::op::{Op, Pc, Program};
+use super::set::END;
+
+/// Something to go back to.
+#[derive(Debug)]
+pub(super) enum Frame {
+    Branch(Pc, usize),
+    /// A run that may give back: its step, the least it may keep, what it holds.
+    Greedy(Pc, usize, usize),
+    /// A run that may take more: its step, what it holds, where it must end.
+    Lazy(Pc, usize, usize),
+    /// A slot as it was.
+    Slot(u32, Option<usize>),
+}
+
+/// How a walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Where the match ends.
+    Match(usize),
+    Fail,
+    /// The budget is used up.
+    Undecided,
+}
+
+/// A text, and what is left of the work that may be spent on it.
+pub(super) struct Walk<'t> {
+    pub(super) text: &'t str,
+    /// In units of about one step back; bytes passed over are charged as parts of one.
+    pub(super) budget: u64,
+    /// Whether a slot was set that a failed walk leaves behind.
+    pub(super) dirty: bool,
+}
+
+/// Bytes passed over that cost as much as one step back.
+const BYTES_A_UNIT: usize = 8;
+
+impl Walk<'_> {
+    fn charge(&mut self, bytes: usize) -> bool {
+        let cost = 1 + (bytes / BYTES_A_UNIT) as u64;
+        self.budget = self.budget.saturating_sub(cost);
+        self.budget > 0
+    }
+
+    /// Tries the program at `start`. A match sets `slots`; a failure may leave some set.
+    pub(super) fn run(
+        &mut self,
+        program: &Program,
+        start: usize,
+        slots: &mut [Option<usize>],
+        stack: &mut Vec<Frame>,
+    ) -> End {
+        let bytes = self.text.as_bytes();
+        let steps = &program.steps[..];
+        let (mut pc, mut at, mut since) = (program.start as usize, start, start);
+        stack.clear();
+        loop {
+            let step = &steps[pc];
+            let passed = match &step.op {
+                Op::Match => return End::Match(at),
+                Op::Mark => {
+                    pc += 1;
+                    true
+                }
+                Op::Jump(target) => {
+                    pc = *target as usize;
+                    true
+                }
+                Op::Byte(byte) => {
+                    let fits = bytes.get(at) == Some(byte);
+                    (pc, at) = (pc + 1, at + 1);
+                    fits
+                }
+                Op::Literal(literal) => {
+                    let fits = bytes[at..].starts_with(literal);
+                    (pc, at) = (pc + 1, at + literal.len());
+                    fits
+                }
+                Op::Fixed(fixed) => match bytes.get(at..at + fixed.len) {
+                    Some(found) => {
+                        let places = |(i, byte): (usize, &u8)| fixed.places[usize::from(*byte)] >> i;
+                        let fits = found.iter().enumerate().map(places).fold(1, |all, place| all & place);
+                        (pc, at) = (pc + 1, at + fixed.len);
+                        fits == 1
+                    }
+                    None => false,
+                },
+                Op::Char(class) => match bytes.get(at) {
+                    Some(byte) if class[usize::from(*byte)] => {
+                        (pc, at) = (pc + 1, at + char_len(*byte));
+                        true
+                    }
+                    _ => false,
+                },
+                Op::Run(run) => match run.extent(bytes, at) {
+                    Some(end) => {
+                        (pc, at) = (pc + 1, end);
+                        true
+                    }
+                    None => false,
+                },
+                Op::Greedy(run) => {
+                    let found = run.least(bytes, at).zip(run.extent(bytes, at)).and_then(|(low, high)| {
+                        let end = run.exit_down(bytes, low, high);
+                        if !self.charge(high - end.unwrap_or(low)) {
+                            return None;
+                        }
+                        Some((low, end?))
+                    });
+                    match found {
+                        Some((low, end)) => {
+                            if end > low {
+                                stack.push(Frame::Greedy(pc as Pc, low, end));
+                            }
+                            (pc, at) = (pc + 1, end);
+                            true
+                        }
+                        None => false,
+                    }
+                }
+                Op::Lazy(run) => match run.least(bytes, at) {
+                    Some(least) => {
+                        let limit = run.limit(at);
+                        match run.exit_up(bytes, least, limit) {
+                            Ok(end) => {
+                                if end < limit && run.goes_on(bytes, end) {
+                                    stack.push(Frame::Lazy(pc as Pc, end, limit));
+                                }
+                                (pc, at) = (pc + 1, end);
+                                true
+                            }
+                            Err(end) => {
+                                at = end;
+                                false
+                            }
+                        }
+                    }
+                    None => false,
+                },
+                Op::Island(island, slow) => {
+                    let (end, answer) = island.run(bytes, at);
+                    if answer == AMBIGUOUS {
+                        if !self.charge(end - at) {
+                            return End::Undecided;
+                        }
+                        pc = *slow as usize;
+                        continue;
+                    }
+                    (pc, at) = (pc + 1, end);
+                    answer == ACCEPT
+                }
+                Op::Ahead(set) => {
+                    pc += 1;
+                    set[symbol(bytes, at)]
+                }
+                Op::Look(look) => {
+                    pc += 1;
+                    holds(*look, self.text, at)
+                }
+                Op::Split(first, other) => {
+                    stack.push(Frame::Branch(*other, at));
+                    pc = *first as usize;
+                    true
+                }
+                Op::Switch(switch) => {
+                    let choice = switch.choice[symbol(bytes, at)];
+                    pc = switch.targets[usize::from(choice)] as usize;
+                    choice != 0
+                }
+            };
+            let mut saving = passed.then_some(step);
+            while saving.is_none() {
+                if !self.charge(at.saturating_sub(since)) {
+                    return End::Undecided;
+                }
+                match stack.pop() {
+                    None => return End::Fail,
+                    Some(Frame::Branch(target, place)) => {
+                        (pc, at, since) = (target as usize, place, place);
+                        break;
+                    }
+                    Some(Frame::Slot(slot, old)) => {
+                        since = at;
+                        if let Some(slot) = slots.get_mut(slot as usize) {
+                            *slot = old;
+                        }
+                    }
+                    Some(Frame::Greedy(run_pc, low, end)) => {
+                        let step = &steps[run_pc as usize];
+                        let Op::Greedy(run) = &step.op else { return End::Undecided };
+                        let lower = run.exit_below(bytes, low, end);
+                        (at, since) = (lower.unwrap_or(low), end);
+                        if !self.charge(end - at) {
+                            return End::Undecided;
+                        }
+                        if let Some(end) = lower {
+                            if end > low {
+                                stack.push(Frame::Greedy(run_pc, low, end));
+                            }
+                            (pc, since) = (run_pc as usize + 1, end);
+                            saving = Some(step);
+                        }
+                    }
+                    Some(Frame::Lazy(run_pc, end, limit)) => {
+                        let step = &steps[run_pc as usize];
+                        let Op::Lazy(run) = &step.op else { return End::Undecided };
+                        since = end;
+                        match run.exit_up(bytes, end + 1, limit) {
+                            Ok(end) => {
+                                if end < limit && run.goes_on(bytes, end) {
+                                    stack.push(Frame::Lazy(run_pc, end, limit));
+                                }
+                                (pc, at) = (run_pc as usize + 1, end);
+                                saving = Some(step);
+                            }
+                            Err(end) => at = end,
+                        }
+                    }
+                }
+            }
+            let Some(step) = saving else { continue };
+            for save in &program.saves[step.saves.0 as usize..step.saves.1 as usize] {
+                let Some(slot) = slots.get_mut(save.slot as usize) else { continue };
+                if save.restore {
+                    self.dirty = true;
+                    if !stack.is_empty() {
+                        stack.push(Frame::Slot(save.slot, *slot));
+                    }
+                }
+                *slot = Some(at - save.back as usize);
+            }
+        }
+    }
+}
+
+fn symbol(bytes: &[u8], at: usize) -> usize {
+    bytes.get(at).map_or(END, |byte| usize::from(*byte))
+}
+
+/// The length of a character by its first byte.
+fn char_len(head: u8) -> usize {
+    match head {
+        0..0xc0 => 1,
+        0xc0..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        _ => 4,
+    }
+}
+
+fn holds(look: Look, text: &str, at: usize) -> bool {
+    let bytes = text.as_bytes();
+    let before = at.checked_sub(1).map(|last| bytes[last]);
+    let next = bytes.get(at).copied();
+    let word = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let wide = |byte: Option<u8>| byte.is_some_and(|byte| !byte.is_ascii());
+    let word_before = || match wide(before) {
+        true => text[..at].chars().next_back().is_some_and(is_word),
+        false => word(before),
+    };
+    let word_next = || match wide(next) {
+        true => text[at..].chars().next().is_some_and(is_word),
+        false => word(next),
+    };
+    match look {
+        Look::Start => at == 0,
+        Look::End => next.is_none(),
+        Look::StartLF => matches!(before, None | Some(b'\n')),
+        Look::EndLF => matches!(next, None | Some(b'\n')),
+        Look::WordAscii => word(before) != word(next),
+        Look::WordAsciiNegate => word(before) == word(next),
+        Look::WordUnicode => word_before() != word_next(),
+        // The others have no node.
+        _ => word_before() == word_next(),
+    }
+}
+
+fn is_word(c: char) -> bool {
+    // The tables are there: the feature that brings them is asked for in Cargo.toml.
+    regex_syntax::try_is_word_character(c).unwrap_or(false)
+}
