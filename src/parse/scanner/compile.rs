@@ -30,7 +30,7 @@ struct Next {
 
 /// The program of a pattern; None if it is too large, or holds a loop around what may be empty.
 pub(super) fn compile(node: &Node) -> Option<Program> {
-    let mut compiler = Compiler { steps: Vec::new(), saves: Vec::new(), islands: 0, depth: 0 };
+    let mut compiler = Compiler { steps: Vec::new(), saves: Vec::new(), islands: 0, runs: 0, depth: 0 };
     compiler.push(Op::Match);
     let end = Next { at: 0, set: Set::ALL, always: true };
     let start = compiler.sequence(node, end, false)?;
@@ -42,6 +42,8 @@ struct Compiler {
     steps: Vec<Step>,
     saves: Vec<Save>,
     islands: usize,
+    /// Runs that may be left at several places.
+    runs: usize,
     depth: usize,
 }
 
@@ -154,10 +156,11 @@ impl Compiler {
             Op::Char(class.table())
         } else if next.always {
             Op::Run(run(Some(min)))
-        } else if greedy {
-            Op::Greedy(run(max))
         } else {
-            Op::Lazy(run(max))
+            let mut run = run(max);
+            run.number = self.runs;
+            self.runs += 1;
+            if greedy { Op::Greedy(run) } else { Op::Lazy(run) }
         };
         let set = if min == 0 { class.heads().union(next.set) } else { class.heads() };
         Next { at: self.step(op, next, saves), set, always: next.always && min == 0 }

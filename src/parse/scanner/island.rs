@@ -100,6 +100,8 @@ impl Island {
         Some(Island { columns: columns.of_byte, end: columns.end, table, starts, looks: nfa.looks, ambiguous })
     }
 
+    // TEMP
+    pub(super) fn size(&self) -> usize { self.table.len() }
     /// Reads on from `at`: where it stopped, and [`ACCEPT`], [`FAIL`] or [`AMBIGUOUS`].
     #[inline]
     pub(super) fn run(&self, bytes: &[u8], at: usize) -> (usize, u32) {

@@ -31,15 +31,15 @@ use regex_syntax::hir::Hir;
 use node::Node;
 use op::Program;
 use search::{Required, Starts};
-use walk::{End, Frame, Walk};
+use walk::{End, Pad, Walk};
 
 /// What may be spent on a text, in units of one step back (some nanoseconds): so much, and so much for each byte.
 const BUDGET_BASE: u64 = 1 << 10;
 const BUDGET_A_BYTE: u64 = 4;
 
 thread_local! {
-    /// One stack a thread, so that a match allocates nothing.
-    static STACK: Cell<Vec<Frame>> = const { Cell::new(Vec::new()) };
+    /// One a thread, so that a match allocates nothing.
+    static PAD: Cell<Option<Pad>> = const { Cell::new(None) };
 }
 
 /// A compiled pattern. Immutable; share it by `Arc`.
@@ -79,13 +79,14 @@ impl Scanner {
     ///
     /// None: not decided within a budget linear in the text's length. Ask the general engine.
     pub fn captures(&self, text: &str, slots: &mut [Option<usize>]) -> Option<bool> {
-        let mut stack = STACK.take();
-        let decided = self.search(text, slots, &mut stack);
-        STACK.set(stack);
+        let mut pad = PAD.take().unwrap_or_default();
+        pad.clear();
+        let decided = self.search(text, slots, &mut pad);
+        PAD.set(Some(pad));
         decided
     }
 
-    fn search(&self, text: &str, slots: &mut [Option<usize>], stack: &mut Vec<Frame>) -> Option<bool> {
+    fn search(&self, text: &str, slots: &mut [Option<usize>], pad: &mut Pad) -> Option<bool> {
         slots.fill(None);
         let budget = BUDGET_BASE + BUDGET_A_BYTE * text.len() as u64;
         let mut walk = Walk { text, budget, dirty: false };
@@ -95,7 +96,7 @@ impl Scanner {
             if last.is_some_and(|last| start > last) {
                 break;
             }
-            match walk.run(&self.program, start, slots, stack) {
+            match walk.run(&self.program, start, slots, pad) {
                 End::Match(end) => {
                     for (slot, place) in slots.iter_mut().zip([start, end]) {
                         *slot = Some(place);
@@ -126,4 +127,9 @@ impl Scanner {
 }
 
 #[cfg(test)]
+mod patterns;
+#[cfg(test)]
 mod tests;
+impl Scanner { /// TEMP
+ pub fn show(&self) -> String { use op::Op; self.program.steps.iter().enumerate().map(|(i,s)| { let d = match &s.op { Op::Match=>"Match".to_owned(), Op::Mark=>"Mark".into(), Op::Jump(t)=>format!("Jump {t}"), Op::Byte(b)=>format!("Byte {:?}",*b as char), Op::Literal(l)=>format!("Literal {:?}",String::from_utf8_lossy(l)), Op::Fixed(f)=>format!("Fixed {}",f.len), Op::Char(_)=>"Char".into(), Op::Run(_)=>"Run".into(), Op::Greedy(_)=>"Greedy".into(), Op::Lazy(_)=>"Lazy".into(), Op::Island(i,s)=>format!("Island amb={} slow={s} {}",i.ambiguous, i.size()), Op::Ahead(_)=>"Ahead".into(), Op::Look(l)=>format!("Look {l:?}"), Op::Split(a,b)=>format!("Split {a} {b}"), Op::Switch(s)=>format!("Switch {:?}",s.targets)}; let sv: Vec<_> = self.program.saves[s.saves.0 as usize..s.saves.1 as usize].iter().map(|s|(s.slot,s.back,s.restore)).collect(); format!("{i:4} {d} {sv:?}\n")}).collect() }
+}

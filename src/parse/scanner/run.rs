@@ -8,6 +8,8 @@ const NEAR: usize = 16;
 /// A repetition of one class of characters.
 #[derive(Debug)]
 pub(super) struct Run {
+    /// Its number among those of the program that may be left at several places.
+    pub(super) number: usize,
     class: Box<[bool; 256]>,
     min: u32,
     /// In characters, which are bytes then: a class beyond ASCII has no maximum, and a minimum of 0 or 1.
@@ -41,6 +43,7 @@ impl Run {
             _ => Until::Other,
         };
         Run {
+            number: 0,
             class: class.table(),
             min,
             max: max.map_or(usize::MAX, |max| max as usize),
@@ -98,6 +101,10 @@ impl Run {
     #[inline]
     pub(super) fn goes_on(&self, bytes: &[u8], at: usize) -> bool {
         bytes.get(at).is_some_and(|byte| self.class[usize::from(*byte)])
+    }
+
+    pub(super) fn is_limited(&self) -> bool {
+        self.max != usize::MAX
     }
 
     /// Where a run that begins at `start` must end, if it has a maximum.

@@ -2,6 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// `PROPTEST_CASES`, or so many.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}
+
 /// How grok's patterns are read: `.` matches a line end, `^` and `$` are edges of lines.
 fn parsed(pattern: &str) -> Hir {
     regex_syntax::ParserBuilder::new()
@@ -64,7 +69,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(4_000)))]
     #[test]
     fn a_scanner_says_what_the_general_engine_says(
         pattern in pattern(),
@@ -74,6 +79,47 @@ proptest! {
             let regex = general(&pattern);
             for text in &texts {
                 agrees(&pattern, &scanner, &regex, text);
+            }
+        }
+    }
+}
+
+/// The lines of a format, wrappers of container runtimes included; none where the corpus is not at hand.
+fn corpus(format: &str) -> Vec<String> {
+    let shared = std::env::var_os("LOGHOUND_SHARED")
+        .map_or_else(|| std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), Into::into);
+    let Ok(text) = std::fs::read_to_string(shared.join("corpus").join(format).join("lines.ndjson")) else {
+        return Vec::new();
+    };
+    let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["line"].as_str().map(str::to_owned);
+    text.lines().filter_map(line).collect()
+}
+
+/// One line of each, for where there is no corpus, and lines cut short.
+const LINES: &[&str] = &[
+    "W1124 00:58:17.986343       1 lease.go:223] Resetting endpoints for master service \"kubernetes\" to [192.168.65.3]",
+    "[2024-11-08T06:56:49.132Z] \"POST /a b HTTP/2\" 200 - 0 2504306 97 96 \"198.51.100.188\" \"weird\"agent\" \"902d\" \"10.96.0.1\" \"172.21.141.224:50051\"",
+    "192.0.2.17 - - [22/Jan/2019:03:58:27 +0330] \"GET /image/7B?a=b HTTP/1.1\" 200 5 \"https://a/\" \"Mozilla/5.0 (é)\" \"-\"",
+    "::1 - bob@example.com [05/Mär/2026:14:33:09 +0330] \"-\" 400 - \"-\" \"\\\"x\\\"\"",
+    "fe80::1%eth0 - - [05/Mar/2026:14:33:09 +0330] \"GET  /\" 400 - \"-\" '-'",
+    "2017-05-16 00:09:08.029 25743 INFO nova.api [req-2f1a - - -] [instance: 70c1714b-c11b-4c88-b300-239afe1f5ff8] x",
+];
+
+#[test]
+fn real_patterns_on_real_lines() {
+    for (format, name, grok) in patterns::PATTERNS {
+        let pattern = patterns::expanded(grok);
+        let scanner = Scanner::new(&parsed(&pattern)).unwrap_or_else(|| panic!("no scanner for {name}"));
+        let regex = general(&pattern);
+        let lines = corpus(format);
+        let mut undecided = 0;
+        for line in lines.iter().map(String::as_str).chain(LINES.iter().copied()).filter(|line| line.len() < 10_000) {
+            undecided += usize::from(!agrees(&pattern, &scanner, &regex, line));
+        }
+        assert_eq!(undecided, 0, "{name}");
+        for line in LINES {
+            for (cut, _) in line.char_indices() {
+                assert!(agrees(&pattern, &scanner, &regex, &line[..cut]), "{name}: {:?}", &line[..cut]);
             }
         }
     }

@@ -7,16 +7,17 @@ use regex_syntax::hir::Look;
 
 use super::island::{ACCEPT, AMBIGUOUS};
 use super::op::{Op, Pc, Program};
+use super::run::Run;
 use super::set::END;
 
 /// Something to go back to.
 #[derive(Debug)]
 pub(super) enum Frame {
     Branch(Pc, usize),
-    /// A run that may give back: its step, the least it may keep, what it holds.
-    Greedy(Pc, usize, usize),
-    /// A run that may take more: its step, what it holds, where it must end.
-    Lazy(Pc, usize, usize),
+    /// A run that may give back: its step, where it must go to, goes to now, and went to at first.
+    Greedy(Pc, usize, usize, usize),
+    /// A run that may take more: its step, where it goes to now, where it went to at first, where it must end.
+    Lazy(Pc, usize, usize, usize),
     /// A slot as it was.
     Slot(u32, Option<usize>),
 }
@@ -29,6 +30,40 @@ pub(super) enum End {
     Fail,
     /// The budget is used up.
     Undecided,
+}
+
+/// What a walk writes on, kept from text to text.
+#[derive(Debug, Default)]
+pub(super) struct Pad {
+    stack: Vec<Frame>,
+    /// For each run that may be left at several places, those known to lead nowhere, first and last. A walk goes on
+    /// from a place as it would have gone on from there before, whatever it did to come there, so no run is left twice
+    /// at one place; that keeps patterns of many such runs linear on lines they do not match. Empty until needed.
+    barren: Vec<(usize, usize)>,
+}
+
+impl Pad {
+    pub(super) fn clear(&mut self) {
+        self.barren.clear();
+    }
+
+    #[inline]
+    fn is_barren(&self, run: &Run, first: usize) -> bool {
+        self.barren.get(run.number).is_some_and(|(from, to)| (*from..=*to).contains(&first))
+    }
+
+    fn set_barren(&mut self, run: &Run, first: usize, last: usize) {
+        if run.is_limited() {
+            // It may end at other places the next time, though it comes by the same.
+            return;
+        }
+        if self.barren.len() <= run.number {
+            self.barren.resize(run.number + 1, (1, 0));
+        }
+        let known = &mut self.barren[run.number];
+        // Two stretches that touch are one; else the newer one is of more use.
+        *known = if first <= known.1 && known.0 <= last { (first.min(known.0), last.max(known.1)) } else { (first, last) };
+    }
 }
 
 /// A text, and what is left of the work that may be spent on it.
@@ -56,12 +91,12 @@ impl Walk<'_> {
         program: &Program,
         start: usize,
         slots: &mut [Option<usize>],
-        stack: &mut Vec<Frame>,
+        pad: &mut Pad,
     ) -> End {
         let bytes = self.text.as_bytes();
         let steps = &program.steps[..];
         let (mut pc, mut at, mut since) = (program.start as usize, start, start);
-        stack.clear();
+        pad.stack.clear();
         loop {
             let step = &steps[pc];
             let passed = match &step.op {
@@ -107,43 +142,41 @@ impl Walk<'_> {
                     }
                     None => false,
                 },
-                Op::Greedy(run) => {
-                    let found = run.least(bytes, at).zip(run.extent(bytes, at)).and_then(|(low, high)| {
-                        let end = run.exit_down(bytes, low, high);
-                        if !self.charge(high - end.unwrap_or(low)) {
-                            return None;
-                        }
-                        Some((low, end?))
-                    });
-                    match found {
-                        Some((low, end)) => {
-                            if end > low {
-                                stack.push(Frame::Greedy(pc as Pc, low, end));
+                Op::Greedy(run) => match run.least(bytes, at).zip(run.extent(bytes, at)) {
+                    Some((low, high)) if !pad.is_barren(run, low) => match run.exit_down(bytes, low, high) {
+                        Some(end) => {
+                            if !self.charge(high - end) {
+                                return End::Undecided;
                             }
+                            pad.stack.push(Frame::Greedy(pc as Pc, low, end, high));
                             (pc, at) = (pc + 1, end);
                             true
                         }
-                        None => false,
-                    }
-                }
+                        None => {
+                            pad.set_barren(run, low, high);
+                            at = high;
+                            false
+                        }
+                    },
+                    _ => false,
+                },
                 Op::Lazy(run) => match run.least(bytes, at) {
-                    Some(least) => {
+                    Some(first) if !pad.is_barren(run, first) => {
                         let limit = run.limit(at);
-                        match run.exit_up(bytes, least, limit) {
+                        match run.exit_up(bytes, first, limit) {
                             Ok(end) => {
-                                if end < limit && run.goes_on(bytes, end) {
-                                    stack.push(Frame::Lazy(pc as Pc, end, limit));
-                                }
+                                pad.stack.push(Frame::Lazy(pc as Pc, end, first, limit));
                                 (pc, at) = (pc + 1, end);
                                 true
                             }
                             Err(end) => {
+                                pad.set_barren(run, first, end);
                                 at = end;
                                 false
                             }
                         }
                     }
-                    None => false,
+                    _ => false,
                 },
                 Op::Island(island, slow) => {
                     let (end, answer) = island.run(bytes, at);
@@ -166,7 +199,7 @@ impl Walk<'_> {
                     holds(*look, self.text, at)
                 }
                 Op::Split(first, other) => {
-                    stack.push(Frame::Branch(*other, at));
+                    pad.stack.push(Frame::Branch(*other, at));
                     pc = *first as usize;
                     true
                 }
@@ -181,7 +214,7 @@ impl Walk<'_> {
                 if !self.charge(at.saturating_sub(since)) {
                     return End::Undecided;
                 }
-                match stack.pop() {
+                match pad.stack.pop() {
                     None => return End::Fail,
                     Some(Frame::Branch(target, place)) => {
                         (pc, at, since) = (target as usize, place, place);
@@ -193,35 +226,41 @@ impl Walk<'_> {
                             *slot = old;
                         }
                     }
-                    Some(Frame::Greedy(run_pc, low, end)) => {
+                    Some(Frame::Greedy(run_pc, low, end, high)) => {
                         let step = &steps[run_pc as usize];
                         let Op::Greedy(run) = &step.op else { return End::Undecided };
                         let lower = run.exit_below(bytes, low, end);
-                        (at, since) = (lower.unwrap_or(low), end);
-                        if !self.charge(end - at) {
+                        if !self.charge(end - lower.unwrap_or(low)) {
                             return End::Undecided;
                         }
                         if let Some(end) = lower {
-                            if end > low {
-                                stack.push(Frame::Greedy(run_pc, low, end));
-                            }
-                            (pc, since) = (run_pc as usize + 1, end);
+                            pad.stack.push(Frame::Greedy(run_pc, low, end, high));
+                            (pc, at) = (run_pc as usize + 1, end);
                             saving = Some(step);
+                        } else {
+                            pad.set_barren(run, low, high);
                         }
+                        since = at;
                     }
-                    Some(Frame::Lazy(run_pc, end, limit)) => {
+                    Some(Frame::Lazy(run_pc, end, first, limit)) => {
                         let step = &steps[run_pc as usize];
                         let Op::Lazy(run) = &step.op else { return End::Undecided };
                         since = end;
-                        match run.exit_up(bytes, end + 1, limit) {
+                        let further = if end < limit && run.goes_on(bytes, end) {
+                            run.exit_up(bytes, end + 1, limit)
+                        } else {
+                            Err(end)
+                        };
+                        match further {
                             Ok(end) => {
-                                if end < limit && run.goes_on(bytes, end) {
-                                    stack.push(Frame::Lazy(run_pc, end, limit));
-                                }
+                                pad.stack.push(Frame::Lazy(run_pc, end, first, limit));
                                 (pc, at) = (run_pc as usize + 1, end);
                                 saving = Some(step);
                             }
-                            Err(end) => at = end,
+                            Err(end) => {
+                                pad.set_barren(run, first, end);
+                                at = end;
+                            }
                         }
                     }
                 }
@@ -231,8 +270,8 @@ impl Walk<'_> {
                 let Some(slot) = slots.get_mut(save.slot as usize) else { continue };
                 if save.restore {
                     self.dirty = true;
-                    if !stack.is_empty() {
-                        stack.push(Frame::Slot(save.slot, *slot));
+                    if !pad.stack.is_empty() {
+                        pad.stack.push(Frame::Slot(save.slot, *slot));
                     }
                 }
                 *slot = Some(at - save.back as usize);
