@@ -1,5 +1,6 @@
 //! From a pattern to a program, back to front, so that each step is made knowing what may follow it.
 
+use super::block::Short;
 use super::island::Island;
 use super::nfa::Nfa;
 use super::node::Node;
@@ -151,7 +152,13 @@ impl Compiler {
     fn run(&mut self, class: Set, min: u32, max: Option<u32>, greedy: bool, next: Next, saves: &[Save]) -> Next {
         let run = |max| Box::new(Run::new(class, min, max, next.set));
         let op = if class.heads().is_disjoint(next.set) || (next.always && greedy) {
-            Op::Run(run(max))
+            let run = run(max);
+            match (min, max) {
+                (0, None) if run.takes_all() => Op::Rest,
+                (0, Some(1)) => Op::Maybe(class.table()),
+                (_, None) if !run.is_searched() => Op::While(class.table(), min),
+                _ => Op::Run(run),
+            }
         } else if next.always && min == 1 {
             Op::Char(class.table())
         } else if next.always {
@@ -248,7 +255,8 @@ impl Compiler {
                 _ => {}
             }
         }
-        Program { steps, saves: self.saves, start: last - start.at as Pc }
+        let is_optional = self.saves.iter().any(|save| save.restore);
+        Program { steps, saves: self.saves, start: last - start.at as Pc, is_optional }
     }
 }
 
@@ -276,7 +284,7 @@ fn fixed(sets: &[Set]) -> Op {
     let bytes: Option<Vec<u8>> = sets.iter().map(Set::single).collect();
     match bytes.as_deref() {
         Some([byte]) => Op::Byte(*byte),
-        Some(bytes) => Op::Literal(bytes.into()),
+        Some(bytes) => Short::new(bytes).map_or_else(|| Op::Literal(bytes.into()), Op::Short),
         None => {
             let mut places = [0; 256];
             for (place, set) in sets.iter().enumerate() {

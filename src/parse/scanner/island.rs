@@ -14,6 +14,7 @@ use regex_syntax::hir::Look;
 
 use super::nfa::{Nfa, State};
 use super::set::{END, SYMBOLS, Set};
+use super::shortcut::{NO_SHORTCUT, Shortcuts};
 
 /// The most states of an automaton, and the most entries of its table (4 bytes each).
 const STATES_MAX: usize = 6_000;
@@ -57,8 +58,11 @@ pub(super) struct Island {
     /// The column of each byte; `end` is that of the text's end.
     columns: Box<[u8; 256]>,
     end: u8,
-    /// Rows are states; a state's number is where its row begins.
+    /// Rows are states; a state's number is where its row begins. Each row ends with the state's [`Shortcuts`] entry.
     table: Vec<u32>,
+    /// The columns of a row, the last one excepted.
+    width: u32,
+    shortcuts: Shortcuts,
     /// The first state, by what stands before.
     starts: [u32; 5],
     /// Whether `starts` differ.
@@ -92,27 +96,42 @@ impl Island {
             return None;
         }
         let width = u32::try_from(columns.symbols.len()).ok()?;
-        for entry in table.iter_mut().filter(|entry| **entry < AMBIGUOUS) {
-            *entry *= width;
-        }
-        starts.iter_mut().for_each(|start| *start *= width);
-        let ambiguous = table.contains(&AMBIGUOUS);
-        Some(Island { columns: columns.of_byte, end: columns.end, table, starts, looks: nfa.looks, ambiguous })
+        let rows: Vec<&[u32]> = table.chunks(columns.symbols.len()).collect();
+        let (shortcuts, entries) = Shortcuts::new(&rows, &columns.of_byte);
+        let number = |entry: &u32| if *entry < AMBIGUOUS { *entry * (width + 1) } else { *entry };
+        let numbered = rows.iter().zip(entries).flat_map(|(row, entry)| row.iter().map(number).chain([entry]));
+        Some(Island {
+            table: numbered.collect(),
+            width,
+            shortcuts,
+            starts: starts.map(|start| start * (width + 1)),
+            looks: nfa.looks,
+            ambiguous: table.contains(&AMBIGUOUS),
+            columns: columns.of_byte,
+            end: columns.end,
+        })
     }
 
     // TEMP
     pub(super) fn size(&self) -> usize { self.table.len() }
     /// Reads on from `at`: where it stopped, and [`ACCEPT`], [`FAIL`] or [`AMBIGUOUS`].
     #[inline]
-    pub(super) fn run(&self, bytes: &[u8], at: usize) -> (usize, u32) {
+    pub(super) fn run(&self, bytes: &[u8], mut at: usize) -> (usize, u32) {
         let mut state = if self.looks { self.starts[before(bytes, at) as usize] } else { 0 };
-        for (i, byte) in bytes[at..].iter().enumerate() {
-            state = self.table[state as usize + usize::from(self.columns[usize::from(*byte)])];
-            if state >= AMBIGUOUS {
-                return (at + i, state);
+        loop {
+            let entry = self.table[(state + self.width) as usize];
+            if entry != NO_SHORTCUT {
+                let (skipped, led) = self.shortcuts.take(entry, &bytes[at..]);
+                at += skipped;
+                state = led.map_or(state, |led| led * (self.width + 1));
             }
+            let column = bytes.get(at).map_or(self.end, |byte| self.columns[usize::from(*byte)]);
+            let next = self.table[state as usize + usize::from(column)];
+            if next >= AMBIGUOUS {
+                return (at, next);
+            }
+            (state, at) = (next, at + 1);
         }
-        (bytes.len(), self.table[state as usize + usize::from(self.end)])
     }
 }
 

@@ -13,6 +13,7 @@
 //! need more than time linear in the text it gives up and says so: the general engine is asked then. Patterns it has
 //! no steps for make no scanner at all.
 
+mod block;
 mod compile;
 mod island;
 mod nfa;
@@ -22,9 +23,10 @@ mod pieces;
 mod run;
 mod search;
 mod set;
+mod shortcut;
 mod walk;
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use regex_syntax::hir::Hir;
 
@@ -39,7 +41,7 @@ const BUDGET_A_BYTE: u64 = 4;
 
 thread_local! {
     /// One a thread, so that a match allocates nothing.
-    static PAD: Cell<Option<Pad>> = const { Cell::new(None) };
+    static PAD: RefCell<Pad> = const { RefCell::new(Pad::new()) };
 }
 
 /// A compiled pattern. Immutable; share it by `Arc`.
@@ -79,17 +81,18 @@ impl Scanner {
     ///
     /// None: not decided within a budget linear in the text's length. Ask the general engine.
     pub fn captures(&self, text: &str, slots: &mut [Option<usize>]) -> Option<bool> {
-        let mut pad = PAD.take().unwrap_or_default();
-        pad.clear();
-        let decided = self.search(text, slots, &mut pad);
-        PAD.set(Some(pad));
-        decided
+        PAD.with_borrow_mut(|pad| {
+            pad.clear();
+            self.search(text, slots, pad)
+        })
     }
 
     fn search(&self, text: &str, slots: &mut [Option<usize>], pad: &mut Pad) -> Option<bool> {
-        slots.fill(None);
+        if self.program.is_optional {
+            slots.fill(None);
+        }
         let budget = BUDGET_BASE + BUDGET_A_BYTE * text.len() as u64;
-        let mut walk = Walk { text, budget, dirty: false };
+        let mut walk = Walk::new(text, budget);
         let mut from = 0;
         let mut last = None;
         while let Some(start) = self.starts.next(text, from) {
@@ -131,5 +134,5 @@ mod patterns;
 #[cfg(test)]
 mod tests;
 impl Scanner { /// TEMP
- pub fn show(&self) -> String { use op::Op; self.program.steps.iter().enumerate().map(|(i,s)| { let d = match &s.op { Op::Match=>"Match".to_owned(), Op::Mark=>"Mark".into(), Op::Jump(t)=>format!("Jump {t}"), Op::Byte(b)=>format!("Byte {:?}",*b as char), Op::Literal(l)=>format!("Literal {:?}",String::from_utf8_lossy(l)), Op::Fixed(f)=>format!("Fixed {}",f.len), Op::Char(_)=>"Char".into(), Op::Run(_)=>"Run".into(), Op::Greedy(_)=>"Greedy".into(), Op::Lazy(_)=>"Lazy".into(), Op::Island(i,s)=>format!("Island amb={} slow={s} {}",i.ambiguous, i.size()), Op::Ahead(_)=>"Ahead".into(), Op::Look(l)=>format!("Look {l:?}"), Op::Split(a,b)=>format!("Split {a} {b}"), Op::Switch(s)=>format!("Switch {:?}",s.targets)}; let sv: Vec<_> = self.program.saves[s.saves.0 as usize..s.saves.1 as usize].iter().map(|s|(s.slot,s.back,s.restore)).collect(); format!("{i:4} {d} {sv:?}\n")}).collect() }
+ pub fn show(&self) -> String { use op::Op; self.program.steps.iter().enumerate().map(|(i,s)| { let d = match &s.op { Op::Match=>"Match".to_owned(), Op::Mark=>"Mark".into(), Op::Jump(t)=>format!("Jump {t}"), Op::Byte(b)=>format!("Byte {:?}",*b as char), Op::Short(l)=>format!("{l:?}"), Op::Literal(l)=>format!("Literal {:?}",String::from_utf8_lossy(l)), Op::Fixed(f)=>format!("Fixed {}",f.len), Op::Char(_)=>"Char".into(), Op::Rest=>"Rest".into(), Op::Maybe(_)=>"Maybe".into(), Op::While(..)=>"While".into(), Op::Run(_)=>"Run".into(), Op::Greedy(_)=>"Greedy".into(), Op::Lazy(_)=>"Lazy".into(), Op::Island(i,s)=>format!("Island amb={} slow={s} {}",i.ambiguous, i.size()), Op::Ahead(_)=>"Ahead".into(), Op::Look(l)=>format!("Look {l:?}"), Op::Split(a,b)=>format!("Split {a} {b}"), Op::Switch(s)=>format!("Switch {:?}",s.targets)}; let sv: Vec<_> = self.program.saves[s.saves.0 as usize..s.saves.1 as usize].iter().map(|s|(s.slot,s.back,s.restore)).collect(); format!("{i:4} {d} {sv:?}\n")}).collect() }
 }

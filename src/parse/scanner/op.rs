@@ -1,5 +1,6 @@
 //! The steps a compiled pattern is made of.
 
+use super::block::Short;
 use super::island::Island;
 use super::run::Run;
 use super::set::SYMBOLS;
@@ -23,11 +24,18 @@ pub(super) enum Op {
     Mark,
     Jump(Pc),
     Byte(u8),
+    Short(Short),
     Literal(Box<[u8]>),
     Fixed(Box<Fixed>),
     /// One character of a class.
     Char(Box<[bool; 256]>),
-    /// As much as there is, which is decided: nothing that follows could begin with more of it.
+    /// All that is left.
+    Rest,
+    /// One byte of a class, if it is there; nothing that follows could begin with it.
+    Maybe(Box<[bool; 256]>),
+    /// As much as there is of a class, and at least so many bytes; nothing that follows could begin with more of it.
+    While(Box<[bool; 256]>, u32),
+    /// The same, for runs with a maximum, and for classes whose end is better searched for.
     Run(Box<Run>),
     /// As much as there is, then less and less, down to where one of `exit` comes next.
     Greedy(Box<Run>),
@@ -76,4 +84,6 @@ pub(super) struct Program {
     pub(super) steps: Vec<Step>,
     pub(super) saves: Vec<Save>,
     pub(super) start: Pc,
+    /// Whether a match may leave a slot unset.
+    pub(super) is_optional: bool,
 }

@@ -1,5 +1,6 @@
 //! A run: many characters of one class.
 
+use super::block::{find, span};
 use super::set::{END, Set};
 
 /// Bytes looked at one by one before memchr is called: many fields are shorter than its start is worth.
@@ -73,12 +74,25 @@ impl Run {
     }
 
     fn near(&self, rest: &[u8], len: usize) -> Option<usize> {
-        rest[..len].iter().position(|byte| !self.class[usize::from(*byte)])
+        let near = span(&rest[..len], |_, byte| self.class[usize::from(byte)]);
+        (near < len).then_some(near)
     }
 
     fn far(&self, rest: &[u8], find: impl Fn(&[u8]) -> Option<usize>) -> usize {
         let near = NEAR.min(rest.len());
         self.near(rest, near).unwrap_or_else(|| find(&rest[near..]).map_or(rest.len(), |len| near + len))
+    }
+
+    /// The same, with where it ends at the earliest in front.
+    #[inline]
+    pub(super) fn extents(&self, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+        let high = self.extent(bytes, at)?;
+        // Where the minimum is one character of a class beyond ASCII, that may be several bytes.
+        let mut low = at + self.min as usize;
+        while self.min > 0 && bytes.get(low).is_some_and(|byte| byte & 0xc0 == 0x80) {
+            low += 1;
+        }
+        Some((low, high))
     }
 
     /// Where the run that begins at `at` ends at the earliest; None if it is too short.
@@ -101,6 +115,15 @@ impl Run {
     #[inline]
     pub(super) fn goes_on(&self, bytes: &[u8], at: usize) -> bool {
         bytes.get(at).is_some_and(|byte| self.class[usize::from(*byte)])
+    }
+
+    pub(super) fn takes_all(&self) -> bool {
+        matches!(self.until, Until::End)
+    }
+
+    /// Whether the end of a run is searched for: all but a few bytes are of the class.
+    pub(super) fn is_searched(&self) -> bool {
+        !matches!(self.until, Until::Other)
     }
 
     pub(super) fn is_limited(&self) -> bool {
@@ -140,7 +163,7 @@ impl Run {
     pub(super) fn exit_up(&self, bytes: &[u8], at: usize, limit: usize) -> Result<usize, usize> {
         let end = bytes.len().min(limit);
         if let (Until::End, Some(byte)) = (&self.until, self.exit_byte) {
-            return memchr::memchr(byte, &bytes[at..]).map(|len| at + len).ok_or(bytes.len());
+            return find(byte, &bytes[at..]).map(|len| at + len).ok_or(bytes.len());
         }
         for (i, byte) in bytes[at..end].iter().enumerate() {
             if self.exit[usize::from(*byte)] {

@@ -5,8 +5,9 @@
 
 use regex_syntax::hir::Look;
 
+use super::block::span;
 use super::island::{ACCEPT, AMBIGUOUS};
-use super::op::{Op, Pc, Program};
+use super::op::{Op, Pc, Program, Step};
 use super::run::Run;
 use super::set::END;
 
@@ -33,7 +34,7 @@ pub(super) enum End {
 }
 
 /// What a walk writes on, kept from text to text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pad {
     stack: Vec<Frame>,
     /// For each run that may be left at several places, those known to lead nowhere, first and last. A walk goes on
@@ -43,6 +44,10 @@ pub(super) struct Pad {
 }
 
 impl Pad {
+    pub(super) const fn new() -> Pad {
+        Pad { stack: Vec::new(), barren: Vec::new() }
+    }
+
     pub(super) fn clear(&mut self) {
         self.barren.clear();
     }
@@ -73,12 +78,18 @@ pub(super) struct Walk<'t> {
     pub(super) budget: u64,
     /// Whether a slot was set that a failed walk leaves behind.
     pub(super) dirty: bool,
+    /// Whether the last step back was to a run, whose slots are to be set again.
+    resumed: bool,
 }
 
 /// Bytes passed over that cost as much as one step back.
 const BYTES_A_UNIT: usize = 8;
 
-impl Walk<'_> {
+impl<'t> Walk<'t> {
+    pub(super) fn new(text: &'t str, budget: u64) -> Walk<'t> {
+        Walk { text, budget, dirty: false, resumed: false }
+    }
+
     fn charge(&mut self, bytes: usize) -> bool {
         let cost = 1 + (bytes / BYTES_A_UNIT) as u64;
         self.budget = self.budget.saturating_sub(cost);
@@ -114,6 +125,11 @@ impl Walk<'_> {
                     (pc, at) = (pc + 1, at + 1);
                     fits
                 }
+                Op::Short(short) => {
+                    let fits = short.begins(&bytes[at..]);
+                    (pc, at) = (pc + 1, at + short.len);
+                    fits
+                }
                 Op::Literal(literal) => {
                     let fits = bytes[at..].starts_with(literal);
                     (pc, at) = (pc + 1, at + literal.len());
@@ -135,6 +151,20 @@ impl Walk<'_> {
                     }
                     _ => false,
                 },
+                Op::Rest => {
+                    (pc, at) = (pc + 1, bytes.len());
+                    true
+                }
+                Op::Maybe(class) => {
+                    let there = bytes.get(at).is_some_and(|byte| class[usize::from(*byte)]);
+                    (pc, at) = (pc + 1, at + usize::from(there));
+                    true
+                }
+                Op::While(class, min) => {
+                    let len = span(&bytes[at..], |_, byte| class[usize::from(byte)]);
+                    (pc, at) = (pc + 1, at + len);
+                    len >= *min as usize
+                }
                 Op::Run(run) => match run.extent(bytes, at) {
                     Some(end) => {
                         (pc, at) = (pc + 1, end);
@@ -142,7 +172,7 @@ impl Walk<'_> {
                     }
                     None => false,
                 },
-                Op::Greedy(run) => match run.least(bytes, at).zip(run.extent(bytes, at)) {
+                Op::Greedy(run) => match run.extents(bytes, at) {
                     Some((low, high)) if !pad.is_barren(run, low) => match run.exit_down(bytes, low, high) {
                         Some(end) => {
                             if !self.charge(high - end) {
@@ -209,63 +239,23 @@ impl Walk<'_> {
                     choice != 0
                 }
             };
-            let mut saving = passed.then_some(step);
-            while saving.is_none() {
+            let step = if passed {
+                step
+            } else {
                 if !self.charge(at.saturating_sub(since)) {
                     return End::Undecided;
                 }
-                match pad.stack.pop() {
-                    None => return End::Fail,
-                    Some(Frame::Branch(target, place)) => {
-                        (pc, at, since) = (target as usize, place, place);
-                        break;
-                    }
-                    Some(Frame::Slot(slot, old)) => {
-                        since = at;
-                        if let Some(slot) = slots.get_mut(slot as usize) {
-                            *slot = old;
-                        }
-                    }
-                    Some(Frame::Greedy(run_pc, low, end, high)) => {
-                        let step = &steps[run_pc as usize];
-                        let Op::Greedy(run) = &step.op else { return End::Undecided };
-                        let lower = run.exit_below(bytes, low, end);
-                        if !self.charge(end - lower.unwrap_or(low)) {
-                            return End::Undecided;
-                        }
-                        if let Some(end) = lower {
-                            pad.stack.push(Frame::Greedy(run_pc, low, end, high));
-                            (pc, at) = (run_pc as usize + 1, end);
-                            saving = Some(step);
-                        } else {
-                            pad.set_barren(run, low, high);
-                        }
-                        since = at;
-                    }
-                    Some(Frame::Lazy(run_pc, end, first, limit)) => {
-                        let step = &steps[run_pc as usize];
-                        let Op::Lazy(run) = &step.op else { return End::Undecided };
-                        since = end;
-                        let further = if end < limit && run.goes_on(bytes, end) {
-                            run.exit_up(bytes, end + 1, limit)
-                        } else {
-                            Err(end)
-                        };
-                        match further {
-                            Ok(end) => {
-                                pad.stack.push(Frame::Lazy(run_pc, end, first, limit));
-                                (pc, at) = (run_pc as usize + 1, end);
-                                saving = Some(step);
-                            }
-                            Err(end) => {
-                                pad.set_barren(run, first, end);
-                                at = end;
-                            }
-                        }
-                    }
+                let (step, place) = match self.back(program, slots, pad) {
+                    Ok(back) => back,
+                    Err(end) => return end,
+                };
+                (pc, at, since) = (step as usize, place, place);
+                // Only a run sets slots when it is gone back to.
+                match steps[..pc].last() {
+                    Some(run @ Step { op: Op::Greedy(_) | Op::Lazy(_), .. }) if self.resumed => run,
+                    _ => continue,
                 }
-            }
-            let Some(step) = saving else { continue };
+            };
             for save in &program.saves[step.saves.0 as usize..step.saves.1 as usize] {
                 let Some(slot) = slots.get_mut(save.slot as usize) else { continue };
                 if save.restore {
@@ -275,6 +265,62 @@ impl Walk<'_> {
                     }
                 }
                 *slot = Some(at - save.back as usize);
+            }
+        }
+    }
+
+    /// Goes back to what is left to try: the step to go on with, and where; or how the walk ended.
+    #[cold]
+    #[inline(never)]
+    fn back(&mut self, program: &Program, slots: &mut [Option<usize>], pad: &mut Pad) -> Result<(Pc, usize), End> {
+        let bytes = self.text.as_bytes();
+        loop {
+            self.resumed = false;
+            match pad.stack.pop() {
+                None => return Err(End::Fail),
+                Some(Frame::Branch(target, place)) => return Ok((target, place)),
+                Some(Frame::Slot(slot, old)) => {
+                    if let Some(slot) = slots.get_mut(slot as usize) {
+                        *slot = old;
+                    }
+                }
+                Some(Frame::Greedy(pc, low, end, high)) => {
+                    let Op::Greedy(run) = &program.steps[pc as usize].op else { return Err(End::Undecided) };
+                    let lower = run.exit_below(bytes, low, end);
+                    if !self.charge(end - lower.unwrap_or(low)) {
+                        return Err(End::Undecided);
+                    }
+                    if let Some(end) = lower {
+                        pad.stack.push(Frame::Greedy(pc, low, end, high));
+                        self.resumed = true;
+                        return Ok((pc + 1, end));
+                    }
+                    pad.set_barren(run, low, high);
+                }
+                Some(Frame::Lazy(pc, end, first, limit)) => {
+                    let Op::Lazy(run) = &program.steps[pc as usize].op else { return Err(End::Undecided) };
+                    let further = if end < limit && run.goes_on(bytes, end) {
+                        run.exit_up(bytes, end + 1, limit)
+                    } else {
+                        Err(end)
+                    };
+                    match further {
+                        Ok(further) => {
+                            if !self.charge(further - end) {
+                                return Err(End::Undecided);
+                            }
+                            pad.stack.push(Frame::Lazy(pc, further, first, limit));
+                            self.resumed = true;
+                            return Ok((pc + 1, further));
+                        }
+                        Err(stop) => {
+                            pad.set_barren(run, first, stop);
+                            if !self.charge(stop - end) {
+                                return Err(End::Undecided);
+                            }
+                        }
+                    }
+                }
             }
         }
     }
