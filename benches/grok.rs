@@ -60,7 +60,10 @@ fn measure(lines: &[String], mut each: impl FnMut(&str)) -> f64 {
 fn main() {
     let parser = Parser::builtin();
     let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
-    println!("{:16}{:>7}{:>6}{:>14}{:>20}{:>20}{:>22}", "format", "lines", "bytes", "scanner ns", "regex", "grok", "by hand");
+    println!(
+        "{:16}{:>7}{:>6}{:>14}{:>20}{:>20}{:>22}",
+        "format", "lines", "bytes", "scanner ns", "regex", "grok", "by hand"
+    );
     for (format, name, grok) in patterns::PATTERNS {
         if only.as_ref().is_some_and(|only| only != name) {
             continue;

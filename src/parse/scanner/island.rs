@@ -112,8 +112,6 @@ impl Island {
         })
     }
 
-    // TEMP
-    pub(super) fn size(&self) -> usize { self.table.len() }
     /// Reads on from `at`: where it stopped, and [`ACCEPT`], [`FAIL`] or [`AMBIGUOUS`].
     #[inline]
     pub(super) fn run(&self, bytes: &[u8], mut at: usize) -> (usize, u32) {

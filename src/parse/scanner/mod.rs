@@ -16,15 +16,19 @@
 mod block;
 mod compile;
 mod island;
+mod literals;
 mod nfa;
 mod node;
 mod op;
+mod pattern_set;
 mod pieces;
 mod run;
 mod search;
 mod set;
 mod shortcut;
 mod walk;
+
+pub use pattern_set::PatternSet;
 
 use std::cell::RefCell;
 
@@ -37,7 +41,7 @@ use walk::{End, Pad, Walk};
 
 /// What may be spent on a text, in units of one step back (some nanoseconds): so much, and so much for each byte.
 const BUDGET_BASE: u64 = 1 << 10;
-const BUDGET_A_BYTE: u64 = 4;
+const BUDGET_A_BYTE: u64 = 8;
 
 thread_local! {
     /// One a thread, so that a match allocates nothing.
@@ -64,7 +68,7 @@ impl Scanner {
         let program = compile::compile(&node)?;
         Some(Scanner {
             starts: Starts::new(&node, node.first(set::Set::ALL)),
-            required: Required::new(&node),
+            required: Required::new(hir),
             slots: 2 * (hir.properties().explicit_captures_len() + 1),
             program,
         })
@@ -81,18 +85,25 @@ impl Scanner {
     ///
     /// None: not decided within a budget linear in the text's length. Ask the general engine.
     pub fn captures(&self, text: &str, slots: &mut [Option<usize>]) -> Option<bool> {
-        PAD.with_borrow_mut(|pad| {
-            pad.clear();
-            self.search(text, slots, pad)
-        })
+        self.measured(text, slots).0
     }
 
-    fn search(&self, text: &str, slots: &mut [Option<usize>], pad: &mut Pad) -> Option<bool> {
+    /// The same, and what of the budget it took.
+    fn measured(&self, text: &str, slots: &mut [Option<usize>]) -> (Option<bool>, u64) {
+        let budget = BUDGET_BASE + BUDGET_A_BYTE * text.len() as u64;
+        let mut walk = Walk::new(text, budget);
+        let decided = PAD.with_borrow_mut(|pad| {
+            pad.clear();
+            self.search(&mut walk, slots, pad)
+        });
+        (decided, budget - walk.budget)
+    }
+
+    fn search(&self, walk: &mut Walk<'_>, slots: &mut [Option<usize>], pad: &mut Pad) -> Option<bool> {
+        let text = walk.text;
         if self.program.is_optional {
             slots.fill(None);
         }
-        let budget = BUDGET_BASE + BUDGET_A_BYTE * text.len() as u64;
-        let mut walk = Walk::new(text, budget);
         let mut from = 0;
         let mut last = None;
         while let Some(start) = self.starts.next(text, from) {
@@ -107,6 +118,8 @@ impl Scanner {
                     return Some(true);
                 }
                 End::Fail => {}
+                // A text without the literal does not match, however hard that is to see for the walk.
+                End::Undecided if last.is_none() && self.last_start(text).is_none() => return Some(false),
                 End::Undecided => return None,
             }
             if walk.dirty {
@@ -115,10 +128,7 @@ impl Scanner {
             }
             if last.is_none() {
                 // Only now: a text that matches at its first place does without.
-                last = match &self.required {
-                    Some(literal) => literal.last_start(text),
-                    None => Some(text.len()),
-                };
+                last = self.last_start(text);
                 if last.is_none() {
                     break;
                 }
@@ -127,12 +137,19 @@ impl Scanner {
         }
         Some(false)
     }
+
+    /// The last place where a match can begin, as far as its literals tell; None: nowhere.
+    fn last_start(&self, text: &str) -> Option<usize> {
+        match &self.required {
+            Some(literal) => literal.last_start(text),
+            None => Some(text.len()),
+        }
+    }
 }
 
 #[cfg(test)]
 mod patterns;
 #[cfg(test)]
+mod set_tests;
+#[cfg(test)]
 mod tests;
-impl Scanner { /// TEMP
- pub fn show(&self) -> String { use op::Op; self.program.steps.iter().enumerate().map(|(i,s)| { let d = match &s.op { Op::Match=>"Match".to_owned(), Op::Mark=>"Mark".into(), Op::Jump(t)=>format!("Jump {t}"), Op::Byte(b)=>format!("Byte {:?}",*b as char), Op::Short(l)=>format!("{l:?}"), Op::Literal(l)=>format!("Literal {:?}",String::from_utf8_lossy(l)), Op::Fixed(f)=>format!("Fixed {}",f.len), Op::Char(_)=>"Char".into(), Op::Rest=>"Rest".into(), Op::Maybe(_)=>"Maybe".into(), Op::While(..)=>"While".into(), Op::Run(_)=>"Run".into(), Op::Greedy(_)=>"Greedy".into(), Op::Lazy(_)=>"Lazy".into(), Op::Island(i,s)=>format!("Island amb={} slow={s} {}",i.ambiguous, i.size()), Op::Ahead(_)=>"Ahead".into(), Op::Look(l)=>format!("Look {l:?}"), Op::Split(a,b)=>format!("Split {a} {b}"), Op::Switch(s)=>format!("Switch {:?}",s.targets)}; let sv: Vec<_> = self.program.saves[s.saves.0 as usize..s.saves.1 as usize].iter().map(|s|(s.slot,s.back,s.restore)).collect(); format!("{i:4} {d} {sv:?}\n")}).collect() }
-}

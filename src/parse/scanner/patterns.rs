@@ -32,10 +32,7 @@ const DEFINITIONS: &[(&str, &str)] = &[
     ("V4PART", "(?:[0-1]?[0-9]{1,2}|2[0-4][0-9]|25[0-5])"),
     ("IPV4", "(?:%{V4PART}[.]%{V4PART}[.]%{V4PART}[.]%{V4PART})"),
     ("IP", "(?:%{IPV6}|%{IPV4})"),
-    (
-        "HOSTNAME",
-        r"\b(?:[0-9A-Za-z][0-9A-Za-z-]{0,62})(?:\.(?:[0-9A-Za-z][0-9A-Za-z-]{0,62}))*(?:\.?|\b)",
-    ),
+    ("HOSTNAME", r"\b(?:[0-9A-Za-z][0-9A-Za-z-]{0,62})(?:\.(?:[0-9A-Za-z][0-9A-Za-z-]{0,62}))*(?:\.?|\b)"),
     ("IPORHOST", "(?:%{IP}|%{HOSTNAME})"),
     (
         "MONTH",
@@ -49,10 +46,7 @@ const DEFINITIONS: &[(&str, &str)] = &[
     ("SECOND", "(?:(?:[0-5]?[0-9]|60)(?:[:.,][0-9]+)?)"),
     ("TIME", "%{HOUR}:%{MINUTE}(?::%{SECOND})"),
     ("ZONE", "(?:Z|[+-]%{HOUR}(?::?%{MINUTE}))"),
-    (
-        "TIMESTAMP_ISO8601",
-        "%{YEAR}-%{MONTHNUM}-%{MONTHDAY}[T ]%{HOUR}:?%{MINUTE}(?::?%{SECOND})?%{ZONE}?",
-    ),
+    ("TIMESTAMP_ISO8601", "%{YEAR}-%{MONTHNUM}-%{MONTHDAY}[T ]%{HOUR}:?%{MINUTE}(?::?%{SECOND})?%{ZONE}?"),
     ("HTTPDATE", "%{MONTHDAY}/%{MONTH}/%{YEAR}:%{TIME} %{INT}"),
     (
         "LOGLEVEL",

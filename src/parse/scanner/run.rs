@@ -117,6 +117,11 @@ impl Run {
         bytes.get(at).is_some_and(|byte| self.class[usize::from(*byte)])
     }
 
+    /// So many bytes hold the minimum, whatever the characters.
+    pub(super) fn bytes_min(&self) -> usize {
+        4 * self.min as usize
+    }
+
     pub(super) fn takes_all(&self) -> bool {
         matches!(self.until, Until::End)
     }

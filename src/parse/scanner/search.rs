@@ -1,10 +1,11 @@
 //! Where a match may begin, and what a text must hold for one.
 
-use memchr::memmem::Finder;
+use memchr::memmem::{Finder, FinderRev};
+use regex_syntax::hir::{Hir, Look};
 
+use super::literals::required;
 use super::node::Node;
 use super::set::{END, Set};
-use regex_syntax::hir::Look;
 
 /// Places where a match may begin.
 #[derive(Debug)]
@@ -79,30 +80,14 @@ fn leading(node: &Node) -> Option<Leading<'_>> {
     }
 }
 
-/// The literals that every match holds.
-pub(super) fn required(node: &Node) -> Vec<&[u8]> {
-    fn collect<'n>(node: &'n Node, found: &mut Vec<&'n [u8]>) {
-        match node {
-            Node::Literal(bytes) => found.push(bytes),
-            Node::Group { node, .. } => collect(node, found),
-            Node::Repeat { min: 1.., node, .. } => collect(node, found),
-            Node::Concat(nodes) => nodes.iter().for_each(|node| collect(node, found)),
-            _ => {}
-        }
-    }
-    let mut found = Vec::new();
-    collect(node, &mut found);
-    found
-}
-
 /// A literal that every match holds, to give up a text by that does not hold it.
 #[derive(Debug)]
-pub(super) struct Required(Box<memchr::memmem::FinderRev<'static>>);
+pub(super) struct Required(Box<FinderRev<'static>>);
 
 impl Required {
-    pub(super) fn new(node: &Node) -> Option<Required> {
-        let literal = required(node).into_iter().max_by_key(|literal| literal.len())?;
-        Some(Required(Box::new(memchr::memmem::FinderRev::new(literal).into_owned())))
+    pub(super) fn new(hir: &Hir) -> Option<Required> {
+        let literal = required(hir).into_iter().max_by_key(|literal| literal.len())?;
+        Some(Required(Box::new(FinderRev::new(literal).into_owned())))
     }
 
     /// The last place where a match can begin: none begins after the last such literal.

@@ -14,7 +14,7 @@ pub(super) const NO_SHORTCUT: u32 = u32::MAX;
 const PATH_MAX: usize = 32;
 
 /// The fewest bytes of a path that are left for a state on it to have a shortcut.
-const PATH_MIN: usize = 4;
+const PATH_MIN: usize = 8;
 
 /// The fewest bytes that stay for a state to have one, and the most such states.
 const STAYS_MIN: usize = 8;

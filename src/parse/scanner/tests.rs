@@ -3,12 +3,12 @@ use proptest::prelude::*;
 use super::*;
 
 /// `PROPTEST_CASES`, or so many.
-fn cases(usual: u32) -> u32 {
+pub(super) fn cases(usual: u32) -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
 }
 
 /// How grok's patterns are read: `.` matches a line end, `^` and `$` are edges of lines.
-fn parsed(pattern: &str) -> Hir {
+pub(super) fn parsed(pattern: &str) -> Hir {
     regex_syntax::ParserBuilder::new()
         .dot_matches_new_line(true)
         .multi_line(true)
@@ -17,7 +17,7 @@ fn parsed(pattern: &str) -> Hir {
         .unwrap_or_else(|e| panic!("{pattern}: {e}"))
 }
 
-fn general(pattern: &str) -> regex::Regex {
+pub(super) fn general(pattern: &str) -> regex::Regex {
     regex::RegexBuilder::new(pattern).dot_matches_new_line(true).multi_line(true).build().unwrap()
 }
 
@@ -40,7 +40,7 @@ fn agrees(pattern: &str, scanner: &Scanner, regex: &regex::Regex, text: &str) ->
 }
 
 /// Pieces of patterns over few characters, so that much matches.
-fn pattern() -> impl Strategy<Value = String> {
+pub(super) fn pattern() -> impl Strategy<Value = String> {
     let atom = prop_oneof![
         8 => proptest::sample::select(vec![
             "a", "b", "c", "1", " ", "é", "ab", "a1", "日", "[ab]", "[a-c]", "[0-9]", "[1a]", "[^a]", "[^ab ]", ".",
@@ -63,7 +63,7 @@ fn pattern() -> impl Strategy<Value = String> {
     })
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub(super) fn text() -> impl Strategy<Value = String> {
     let piece = proptest::sample::select(vec!["a", "a", "b", "b", "c", "1", "0", " ", "é", "\n", "k", "K", "日", "_"]);
     proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
@@ -123,4 +123,71 @@ fn real_patterns_on_real_lines() {
             }
         }
     }
+}
+
+#[test]
+fn most_patterns_have_a_scanner_that_decides() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut compiled, mut decided, mut matched) = (0, 0, 0);
+    for _ in 0..2_000 {
+        let pattern = pattern().new_tree(&mut runner).unwrap().current();
+        let text = text().new_tree(&mut runner).unwrap().current();
+        let Some(scanner) = Scanner::new(&parsed(&pattern)) else { continue };
+        let regex = general(&pattern);
+        compiled += 1;
+        decided += u32::from(agrees(&pattern, &scanner, &regex, &text));
+        matched += u32::from(regex.is_match(&text));
+    }
+    // What the property test above rests on: it is not about nothing.
+    assert!(compiled > 1_500 && decided > compiled * 9 / 10, "{compiled} {decided}");
+    assert!(matched > compiled / 10 && matched < compiled * 9 / 10, "{matched} of {compiled}");
+}
+
+#[test]
+fn what_has_no_scanner() {
+    let check = |pattern: &str, expected: bool| {
+        assert_eq!(Scanner::new(&parsed(pattern)).is_some(), expected, "{pattern:?}");
+    };
+    check(r"\d+", false);
+    check("[a-zé]+", true);
+    check("[à-ü]+", false);
+    check("(?R)^a$", false);
+    check(r"\b{start}a", false);
+    check("(a*)*", false);
+    check("(?:a|b*)+c", true);
+    check(r"(?-u:\d)+ [[:alpha:]]", true);
+    check("(?:(?:(?:a|(b)){0,99}c){0,99}d){0,99}", false);
+}
+
+/// The work a text may cost is bounded in its length, and long hopeless texts are given up early or decided early.
+#[test]
+fn work_is_linear_in_the_text() {
+    let check = |pattern: &str, piece: &str, tail: &str, decides: bool| {
+        let scanner = Scanner::new(&parsed(pattern)).unwrap_or_else(|| panic!("no scanner for {pattern:?}"));
+        for count in [1_000, 10_000, 100_000] {
+            let text = piece.repeat(count) + tail;
+            let mut slots = vec![None; scanner.slot_count()];
+            let (decided, spent) = scanner.measured(&text, &mut slots);
+            let a_byte = spent as f64 / text.len() as f64;
+            assert!(a_byte < 10.0, "{pattern:?} spent {a_byte} a byte of {}", text.len());
+            assert_eq!(decided.is_some(), decides, "{pattern:?} on {count} of {piece:?}");
+            if decides && count == 1_000 {
+                agrees(pattern, &scanner, &general(pattern), &text);
+            }
+        }
+    };
+    check("(?:a+)+b", "a", "", true);
+    check("(?:a+)+[bc]", "a", "", false);
+    check("(x+x+)+y", "x", "", true);
+    check("(x+x+)+[yz]", "x", "", false);
+    check("(a|b|ab)*c", "ab", "", true);
+    check("(a|b|ab)*[cd]", "ab", "", false);
+    check("^(.*?) (.*?) (.*?) (.*?) (.*?)x$", "a ", "", true);
+    check("^(.*?) (.*?) (.*?) (.*?) (.*?)x$", "a ", "x", true);
+    check("^(.*) (.*) (.*) (.*) (.*)[xy]$", "a ", "", true);
+    check("^\"(.*?)\" \"(.*?)\" (.*?) (.*?) [0-9]$", "\" ", "", true);
+    check(r"(?:a?){20}a{20}", "a", "", true);
+    check("^a.*b$", "a\n", "", true);
+    check("a.*b.*[cd]", "ab", "", true);
 }

@@ -57,6 +57,13 @@ impl Pad {
         self.barren.get(run.number).is_some_and(|(from, to)| (*from..=*to).contains(&first))
     }
 
+    /// Where a greedy run that begins at `at` need not go beyond: from there on all places lead nowhere.
+    #[inline]
+    fn ceiling(&self, run: &Run, at: usize) -> Option<usize> {
+        let (from, to) = *self.barren.get(run.number)?;
+        (from <= to && at + run.bytes_min() < from).then_some(from)
+    }
+
     fn set_barren(&mut self, run: &Run, first: usize, last: usize) {
         if run.is_limited() {
             // It may end at other places the next time, though it comes by the same.
@@ -67,7 +74,11 @@ impl Pad {
         }
         let known = &mut self.barren[run.number];
         // Two stretches that touch are one; else the newer one is of more use.
-        *known = if first <= known.1 && known.0 <= last { (first.min(known.0), last.max(known.1)) } else { (first, last) };
+        *known = if first <= known.1 + 1 && known.0 <= last + 1 {
+            (first.min(known.0), last.max(known.1))
+        } else {
+            (first, last)
+        };
     }
 }
 
@@ -90,20 +101,14 @@ impl<'t> Walk<'t> {
         Walk { text, budget, dirty: false, resumed: false }
     }
 
-    fn charge(&mut self, bytes: usize) -> bool {
-        let cost = 1 + (bytes / BYTES_A_UNIT) as u64;
-        self.budget = self.budget.saturating_sub(cost);
+    /// False once the budget is used up.
+    fn charge(&mut self, steps: u64, bytes: usize) -> bool {
+        self.budget = self.budget.saturating_sub(steps + (bytes / BYTES_A_UNIT) as u64);
         self.budget > 0
     }
 
     /// Tries the program at `start`. A match sets `slots`; a failure may leave some set.
-    pub(super) fn run(
-        &mut self,
-        program: &Program,
-        start: usize,
-        slots: &mut [Option<usize>],
-        pad: &mut Pad,
-    ) -> End {
+    pub(super) fn run(&mut self, program: &Program, start: usize, slots: &mut [Option<usize>], pad: &mut Pad) -> End {
         let bytes = self.text.as_bytes();
         let steps = &program.steps[..];
         let (mut pc, mut at, mut since) = (program.start as usize, start, start);
@@ -172,34 +177,40 @@ impl<'t> Walk<'t> {
                     }
                     None => false,
                 },
-                Op::Greedy(run) => match run.extents(bytes, at) {
-                    Some((low, high)) if !pad.is_barren(run, low) => match run.exit_down(bytes, low, high) {
-                        Some(end) => {
-                            if !self.charge(high - end) {
-                                return End::Undecided;
+                Op::Greedy(run) => {
+                    let ceiling = pad.ceiling(run, at);
+                    let extents = run.extents(&bytes[..ceiling.unwrap_or(bytes.len())], at);
+                    let extents = extents.map(|(low, high)| (low, high - usize::from(ceiling == Some(high))));
+                    match extents {
+                        Some((low, high)) if !pad.is_barren(run, low) => match run.exit_down(bytes, low, high) {
+                            Some(end) => {
+                                if !self.charge(0, high - end) {
+                                    return End::Undecided;
+                                }
+                                pad.stack.push(Frame::Greedy(pc as Pc, low, end, high));
+                                (pc, at) = (pc + 1, end);
+                                true
                             }
-                            pad.stack.push(Frame::Greedy(pc as Pc, low, end, high));
-                            (pc, at) = (pc + 1, end);
-                            true
-                        }
-                        None => {
-                            pad.set_barren(run, low, high);
-                            at = high;
-                            false
-                        }
-                    },
-                    _ => false,
-                },
+                            None => {
+                                pad.set_barren(run, low, high);
+                                at = high;
+                                false
+                            }
+                        },
+                        _ => false,
+                    }
+                }
                 Op::Lazy(run) => match run.least(bytes, at) {
                     Some(first) if !pad.is_barren(run, first) => {
                         let limit = run.limit(at);
                         match run.exit_up(bytes, first, limit) {
-                            Ok(end) => {
+                            // A run that comes to such a place has only such places before it.
+                            Ok(end) if !pad.is_barren(run, end) => {
                                 pad.stack.push(Frame::Lazy(pc as Pc, end, first, limit));
                                 (pc, at) = (pc + 1, end);
                                 true
                             }
-                            Err(end) => {
+                            Ok(end) | Err(end) => {
                                 pad.set_barren(run, first, end);
                                 at = end;
                                 false
@@ -211,7 +222,7 @@ impl<'t> Walk<'t> {
                 Op::Island(island, slow) => {
                     let (end, answer) = island.run(bytes, at);
                     if answer == AMBIGUOUS {
-                        if !self.charge(end - at) {
+                        if !self.charge(0, end - at) {
                             return End::Undecided;
                         }
                         pc = *slow as usize;
@@ -242,7 +253,7 @@ impl<'t> Walk<'t> {
             let step = if passed {
                 step
             } else {
-                if !self.charge(at.saturating_sub(since)) {
+                if !self.charge(1, at.saturating_sub(since)) {
                     return End::Undecided;
                 }
                 let (step, place) = match self.back(program, slots, pad) {
@@ -287,7 +298,7 @@ impl<'t> Walk<'t> {
                 Some(Frame::Greedy(pc, low, end, high)) => {
                     let Op::Greedy(run) = &program.steps[pc as usize].op else { return Err(End::Undecided) };
                     let lower = run.exit_below(bytes, low, end);
-                    if !self.charge(end - lower.unwrap_or(low)) {
+                    if !self.charge(0, end - lower.unwrap_or(low)) {
                         return Err(End::Undecided);
                     }
                     if let Some(end) = lower {
@@ -305,17 +316,17 @@ impl<'t> Walk<'t> {
                         Err(end)
                     };
                     match further {
-                        Ok(further) => {
-                            if !self.charge(further - end) {
+                        Ok(further) if !pad.is_barren(run, further) => {
+                            if !self.charge(0, further - end) {
                                 return Err(End::Undecided);
                             }
                             pad.stack.push(Frame::Lazy(pc, further, first, limit));
                             self.resumed = true;
                             return Ok((pc + 1, further));
                         }
-                        Err(stop) => {
+                        Ok(stop) | Err(stop) => {
                             pad.set_barren(run, first, stop);
-                            if !self.charge(stop - end) {
+                            if !self.charge(0, stop - end) {
                                 return Err(End::Undecided);
                             }
                         }
