@@ -16,6 +16,7 @@ pub mod grok;
 mod names;
 mod number;
 mod patterns;
+pub mod scanner;
 
 pub use detect::UnknownGrammar;
 pub use file::{FileError, embedded_text, load};

@@ -1,0 +1,107 @@
+//! Shortcuts through an automaton, which by itself must finish with one byte before it can look up the next.
+//!
+//! Two shapes are common enough to be worth more: a state that most bytes leave where it is (digits of a number, the
+//! inside of a string), and a path of states that most texts take (a time stamp's digits and separators). In both the
+//! bytes can be compared without waiting for a state: a step a byte takes a few cycles, so it takes about one.
+
+use super::block::span;
+use super::island::AMBIGUOUS;
+
+/// The entry of a state that has none.
+pub(super) const NO_SHORTCUT: u32 = u32::MAX;
+
+/// The longest path, in bytes: a place is a bit of a `u32`.
+const PATH_MAX: usize = 32;
+
+/// The fewest bytes of a path that are left for a state on it to have a shortcut.
+const PATH_MIN: usize = 8;
+
+/// The fewest bytes that stay for a state to have one, and the most such states.
+const STAYS_MIN: usize = 8;
+const STAYS_MAX: usize = 32;
+
+/// An entry below this is a place on the path, one above a state that most bytes stay in.
+const STAYS: u32 = PATH_MAX as u32;
+
+#[derive(Debug)]
+pub(super) struct Shortcuts {
+    /// For each byte, a bit for each place on the path where it leads on.
+    places: Box<[u32; 256]>,
+    /// The rows along the path, one more than it has places.
+    path: Vec<u32>,
+    stays: Vec<[bool; 256]>,
+}
+
+impl Shortcuts {
+    /// The shortcuts of an automaton (`rows` by their numbers), and each row's entry.
+    pub(super) fn new(rows: &[&[u32]], columns: &[u8; 256]) -> (Shortcuts, Vec<u32>) {
+        let mut entries = vec![NO_SHORTCUT; rows.len()];
+        let mut places = Box::new([0; 256]);
+        let path = path(rows, columns);
+        for (place, pair) in path.windows(2).enumerate() {
+            for (byte, column) in columns.iter().enumerate() {
+                if rows[pair[0] as usize][usize::from(*column)] == pair[1] {
+                    places[byte] |= 1 << place;
+                }
+            }
+            if path.len() - 1 - place >= PATH_MIN {
+                entries[pair[0] as usize] = place as u32;
+            }
+        }
+        let mut stays = Vec::new();
+        for (number, row) in rows.iter().enumerate() {
+            let stay: [bool; 256] = std::array::from_fn(|byte| row[usize::from(columns[byte])] == number as u32);
+            let count = stay.iter().filter(|stays| **stays).count();
+            if count >= STAYS_MIN && stays.len() < STAYS_MAX && entries[number] == NO_SHORTCUT {
+                entries[number] = STAYS + stays.len() as u32;
+                stays.push(stay);
+            }
+        }
+        (Shortcuts { places, path, stays }, entries)
+    }
+
+    /// Goes on by a state's shortcut: how many bytes, and the row it led to, if another.
+    #[inline]
+    pub(super) fn take(&self, entry: u32, bytes: &[u8]) -> (usize, Option<u32>) {
+        if entry >= STAYS {
+            let stays = &self.stays[(entry - STAYS) as usize];
+            return (span(bytes, |_, byte| stays[usize::from(byte)]), None);
+        }
+        let place = entry as usize;
+        let left = &bytes[..bytes.len().min(self.path.len() - 1 - place)];
+        let skipped = span(left, |i, byte| self.places[usize::from(byte)] >> (place + i) & 1 == 1);
+        (skipped, Some(self.path[place + skipped]))
+    }
+}
+
+/// The rows of the path that most bytes take from the first row, up to one that repeats itself.
+fn path(rows: &[&[u32]], columns: &[u8; 256]) -> Vec<u32> {
+    // How long a path there is from each row, up to so many steps; each round sees one step further.
+    let mut lengths = vec![0_u32; rows.len()];
+    for _ in 0..PATH_MAX {
+        let further = |(number, row): (usize, &&[u32])| {
+            let next = row.iter().filter(|next| **next < AMBIGUOUS && **next != number as u32);
+            next.map(|next| lengths[*next as usize] + 1).max().unwrap_or(0)
+        };
+        lengths = rows.iter().enumerate().map(further).collect();
+    }
+    let mut widths = vec![0; rows.first().map_or(0, |row| row.len())];
+    for column in columns {
+        widths[usize::from(*column)] += 1;
+    }
+    let mut path = vec![0];
+    while path.len() < PATH_MAX {
+        let here = path[path.len() - 1];
+        let row = rows[here as usize];
+        let weight = |next: u32| -> u32 {
+            row.iter().zip(&widths).filter(|(other, _)| **other == next).map(|(_, width)| *width).sum()
+        };
+        // A path that comes by the same row twice would be two places of one entry.
+        let mut next: Vec<u32> = row.iter().copied().filter(|next| *next < AMBIGUOUS && !path.contains(next)).collect();
+        next.sort_unstable();
+        next.dedup();
+        let Some(next) = next.into_iter().max_by_key(|next| (lengths[*next as usize], weight(*next))) else { break };
+        path.push(next);
+    }
+    path
+}
