@@ -209,10 +209,8 @@ fn content<'a>(parser: &Parser, first: Option<Id>, text: &'a str, fields: &mut F
     {
         return Some(id);
     }
-    by_hand(text, fields).or_else(|| {
-        let files = parser.grammars().iter().enumerate().skip(Builtin::ALL.len());
-        files.filter(|(_, grammar)| grammar.parse(text, fields)).map(|(index, _)| Id::at(index)).next()
-    })
+    by_hand(text, fields)
+        .or_else(|| parser.choice.first(text, |place| parser.grammars[place].parse(text, fields)).map(Id::at))
 }
 
 /// What a parser written by hand makes of it.

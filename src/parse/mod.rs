@@ -8,6 +8,7 @@
 //! first; then the content goes to the one grammar that its first byte allows ([`detect`]). Where no grammar knows the
 //! content, the wrapper itself is the grammar; where there is no wrapper either, the line is kept whole as it is.
 
+mod choice;
 mod detect;
 mod file;
 mod formats;
@@ -28,43 +29,51 @@ use std::sync::{Arc, LazyLock};
 
 use crate::record::{Fields, Stream};
 
+use choice::Choice;
 use detect::Id;
 
 /// The grammars a program knows. Immutable; share it by `Arc`.
 #[derive(Debug)]
 pub struct Parser {
     grammars: Vec<Arc<Grammar>>,
+    choice: Arc<Choice>,
 }
 
 impl Parser {
     /// The grammars that are built in: parsers written by hand, then the files under `grammars/`.
     pub fn builtin() -> Self {
         // Compiling patterns takes milliseconds, and the grammars never change.
-        static GRAMMARS: LazyLock<Vec<Arc<Grammar>>> =
-            LazyLock::new(|| grammar::builtin().into_iter().chain(file::embedded()).map(Arc::new).collect());
-        Self { grammars: GRAMMARS.clone() }
+        static BUILTIN: LazyLock<Parser> = LazyLock::new(|| {
+            Parser::of(grammar::builtin().into_iter().chain(file::embedded()).map(Arc::new).collect())
+        });
+        Self { grammars: BUILTIN.grammars.clone(), choice: Arc::clone(&BUILTIN.choice) }
+    }
+
+    fn of(grammars: Vec<Arc<Grammar>>) -> Self {
+        let choice = Arc::new(Choice::new(&grammars));
+        Self { grammars, choice }
     }
 
     /// The built-in grammars and those of the `*.yaml` files in a directory, in the order of their names. A file may
     /// replace a built-in grammar that is a file itself. All problems are told at once.
     pub fn with_directory(dir: &Path) -> Result<Self, Vec<String>> {
-        let mut parser = Self::builtin();
+        let mut grammars = Self::builtin().grammars;
         let mut problems = Vec::new();
         for (path, text) in file::texts(dir).map_err(|problem| vec![problem])? {
             let place = path.display();
             match text.and_then(|text| load(&text).map_err(|error| error.to_string())) {
                 Ok(grammar) => {
-                    let known = parser.grammars.iter_mut().find(|known| known.name == grammar.name);
+                    let known = grammars.iter_mut().find(|known| known.name == grammar.name);
                     match known {
                         Some(known) if known.patterns.is_some() => *known = Arc::new(grammar),
                         Some(_) => problems.push(format!("{place}: {} is built in: take another name", grammar.name)),
-                        None => parser.grammars.push(Arc::new(grammar)),
+                        None => grammars.push(Arc::new(grammar)),
                     }
                 }
                 Err(problem) => problems.push(format!("{place}: {problem}")),
             }
         }
-        if problems.is_empty() { Ok(parser) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self::of(grammars)) } else { Err(problems) }
     }
 
     /// Every grammar, in the order `auto` prefers them.

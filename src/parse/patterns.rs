@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use regex_syntax::hir::Hir;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -89,6 +90,11 @@ impl Patterns {
     /// The patterns' texts.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.patterns.iter().map(|(pattern, _)| pattern.source())
+    }
+
+    /// The patterns, for choosing among those of several grammars.
+    pub fn hirs(&self) -> impl Iterator<Item = &Hir> {
+        self.patterns.iter().map(|(pattern, _)| pattern.hir())
     }
 
     /// Appends the fields of a line that one of the patterns fits, or leaves `fields` alone.

@@ -13,6 +13,7 @@ use super::field::Group;
 use super::library::Library;
 use super::linear::Linear;
 use super::translate::{self, Relaxed};
+use crate::parse::scanner::Scanner;
 
 /// Steps back that the backtracking engine may take in one text.
 const BACKTRACKS_MAX: usize = 100_000;
@@ -28,6 +29,8 @@ pub struct Pattern {
     /// Indexes of `groups` in the order their values are stored.
     order: Vec<usize>,
     relaxed: Relaxed,
+    /// The same as `linear`, faster, where the pattern is of pieces that the next byte decides.
+    scanner: Option<Scanner>,
     linear: Linear,
     /// The pattern with its look-around; absent where `linear` alone is exact.
     exact: Option<fancy_regex::Regex>,
@@ -84,6 +87,7 @@ impl Pattern {
         let error = |fault| CompileError { definition: None, text: text.to_owned(), offset: 0, fault };
         let relaxed = translate::relaxed(&piece, u32::try_from(groups.len()).unwrap_or(u32::MAX));
         let linear = Linear::new(&relaxed.hir).map_err(error)?;
+        let scanner = Scanner::new(&relaxed.hir);
         let exact = (relaxed.candidate || relaxed.unknown || !relaxed.checks.is_empty()).then(|| {
             fancy_regex::RegexBuilder::new(&translate::text(&piece, numbered))
                 .backtrack_limit(BACKTRACKS_MAX)
@@ -92,7 +96,7 @@ impl Pattern {
         });
         let exact = exact.transpose().map_err(|cause| error(Fault::Engine(cause.to_string())))?;
         let order = storing_order(&groups);
-        Ok(Self { source: text.to_owned(), groups, order, relaxed, linear, exact })
+        Ok(Self { source: text.to_owned(), groups, order, relaxed, scanner, linear, exact })
     }
 
     /// The text it was compiled from.
@@ -153,8 +157,15 @@ impl Pattern {
         }
     }
 
-    /// Runs the linear engine; false where it found nothing.
+    /// Runs the scanner, and the linear engine where it gives up; false where nothing was found.
     fn linear_match(&self, text: &str, groups: usize, captures: &mut Captures) -> bool {
+        if let Some(scanner) = &self.scanner {
+            captures.slots.clear();
+            captures.slots.resize(2 * groups, None);
+            if let Some(found) = scanner.captures(text, &mut captures.slots) {
+                return found;
+            }
+        }
         captures.scratch.clear();
         captures.scratch.resize(2 * groups, None);
         if !self.linear.captures(text, &mut captures.scratch, &mut captures.stack) {

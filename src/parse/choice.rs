@@ -1,0 +1,46 @@
+//! Which grammars of files a line may have, told without trying them.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use super::grammar::Grammar;
+use super::scanner::PatternSet;
+
+/// The patterns of all grammars together.
+#[derive(Debug)]
+pub(super) struct Choice {
+    set: PatternSet,
+    /// For each pattern the place of its grammar.
+    owners: Vec<usize>,
+}
+
+thread_local! {
+    static NUMBERS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Choice {
+    pub fn new(grammars: &[Arc<Grammar>]) -> Self {
+        let (mut patterns, mut owners) = (Vec::new(), Vec::new());
+        for (place, grammar) in grammars.iter().enumerate() {
+            for pattern in grammar.patterns.iter().flat_map(|patterns| patterns.hirs()) {
+                patterns.push(pattern.clone());
+                owners.push(place);
+            }
+        }
+        Self { set: PatternSet::new(&patterns), owners }
+    }
+
+    /// The first grammar that `fits`, in their order, of those that may.
+    pub fn first(&self, text: &str, mut fits: impl FnMut(usize) -> bool) -> Option<usize> {
+        let mut numbers = NUMBERS.take();
+        self.set.candidates(text, &mut numbers);
+        let mut tried = None;
+        let found = numbers.iter().map(|number| self.owners[*number]).find(|place| {
+            // A grammar's patterns stand together, and are all tried at once.
+            let again = tried.replace(*place) == Some(*place);
+            !again && fits(*place)
+        });
+        NUMBERS.set(numbers);
+        found
+    }
+}
