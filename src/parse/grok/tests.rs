@@ -139,6 +139,7 @@ fn what_needs_backtracking_is_exact_too() {
         (r"(?<x>(?>a+))ab", "aab", None),
         (r"(?<x>a++)b", "aab", Some(vec![r#"x="aa""#])),
         (r"(?<q>['\x22])(?<x>.*?)\k<q>", r#"'a"b'"#, Some(vec![r#"q="'""#, r#"x="a\"b""#])),
+        (r"(?:(?=ab))*a(?:(?!bc))+(?<x>b)", "abc ab", Some(vec![r#"x="b""#])),
         (r"(?=%{INT:a})%{WORD:b}", "12x 12", Some(vec![r#"a="12""#, r#"b="12x""#])),
     ] {
         let compiled = Pattern::compile(&Library::standard(), pattern).unwrap();
