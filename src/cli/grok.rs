@@ -98,6 +98,15 @@ pub fn load_patterns(library: &mut Library, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says so where a pattern's time is bounded by a number of steps instead of the line's length.
+fn warn_if_limited(pattern: &Pattern) {
+    if pattern.needs_backtracking() {
+        // Where nobody reads standard error, there is nobody to tell.
+        let text = "needs backtracking (look-around, atomic groups or references back): limited in steps and to 64 KiB of text";
+        writeln!(io::stderr(), "loghound: {:?} {text}", pattern.source()).ok();
+    }
+}
+
 fn wrong_pattern(error: &CompileError) -> Usage {
     Usage(error.render())
 }
@@ -115,11 +124,7 @@ fn debug(args: &DebugArgs, mut input: impl BufRead, mut output: impl Write) -> a
     }
     let pattern =
         Pattern::compile_with(&library, &args.pattern, !args.all_captures).map_err(|error| wrong_pattern(&error))?;
-    if pattern.needs_backtracking() {
-        tracing::warn!(
-            "the pattern needs backtracking: its time is limited by a number of steps, not by the line's length"
-        );
-    }
+    warn_if_limited(&pattern);
     let mut captures = Captures::new();
     for_each_line(&mut input, |number, line| {
         let outcome = pattern.matches(line, &mut captures);
@@ -238,9 +243,7 @@ fn apply(options: &Path, mut input: impl BufRead, mut output: impl Write) -> any
         FilterError::Pattern { field, index, cause } => wrong(&format!("match: {field}: {index}: {}", cause.render())),
         FilterError::Definition(_) => wrong(&error),
     })?;
-    for pattern in filter.patterns().filter(|pattern| pattern.needs_backtracking()) {
-        tracing::warn!(pattern = pattern.source(), "the pattern needs backtracking, which is limited in steps");
-    }
+    filter.patterns().for_each(warn_if_limited);
     let mut captures = Captures::new();
     let mut unreadable = 0u64;
     for_each_line(&mut input, |number, line| {
@@ -249,7 +252,7 @@ fn apply(options: &Path, mut input: impl BufRead, mut output: impl Write) -> any
         }
         let Ok(mut event) = serde_json::from_str::<Map<String, Value>>(line) else {
             unreadable += 1;
-            tracing::warn!(line = number, "not a JSON object");
+            writeln!(io::stderr(), "loghound: line {number} is not a JSON object").ok();
             return Ok(());
         };
         let _: Applied = filter.apply(&mut event, &mut captures);

@@ -32,8 +32,8 @@ pub enum Fault {
     UnknownGroup(String),
     #[error("a pattern with named groups refers back by name: \\k<name>")]
     NumberedReference,
-    /// The engine refused it, in its words.
-    #[error("{0}")]
+    /// An engine refused it, in its words; places in them count in the translated pattern.
+    #[error("the engine refuses the pattern: {0}")]
     Engine(String),
 }
 

@@ -139,6 +139,7 @@ fn what_needs_backtracking_is_exact_too() {
         (r"(?<x>(?>a+))ab", "aab", None),
         (r"(?<x>a++)b", "aab", Some(vec![r#"x="aa""#])),
         (r"(?<q>['\x22])(?<x>.*?)\k<q>", r#"'a"b'"#, Some(vec![r#"q="'""#, r#"x="a\"b""#])),
+        (r"(?:(?=ab))*a(?:(?!bc))+(?<x>b)", "abc ab", Some(vec![r#"x="b""#])),
         (r"(?=%{INT:a})%{WORD:b}", "12x 12", Some(vec![r#"a="12""#, r#"b="12x""#])),
     ] {
         let compiled = Pattern::compile(&Library::standard(), pattern).unwrap();
@@ -187,4 +188,81 @@ fn mistakes_are_pointed_at() {
     assert!(
         error.render().starts_with("pattern:1: unknown kind of group") && error.render().ends_with("\n  (?~a)\n  ^")
     );
+}
+
+#[test]
+fn the_rewritten_patterns() {
+    check(
+        "^%{HAPROXYDATE:d}$",
+        "09/Dec/2013:12:59:46.633",
+        &[
+            r#"d="09/Dec/2013:12:59:46.633""#,
+            r#"haproxy_monthday="09""#,
+            r#"haproxy_month="Dec""#,
+            r#"haproxy_year="2013""#,
+            r#"haproxy_time="12:59:46""#,
+            r#"haproxy_hour="12""#,
+            r#"haproxy_minute="59""#,
+            r#"haproxy_second="46""#,
+            r#"haproxy_milliseconds="633""#,
+        ],
+    );
+    let line = "Nov  1 21:14:23 scorn su[22693]: pam_unix(su:session): session opened for user root by (uid=0)";
+    check(
+        "%{SYSLOGPAMSESSION}",
+        line,
+        &[
+            r#"timestamp="Nov  1 21:14:23""#,
+            r#"logsource="scorn""#,
+            r#"program="su""#,
+            r#"pid="22693""#,
+            r#"message="pam_unix(su:session): session opened for user root by (uid=0)""#,
+            r#"pam_module="pam_unix""#,
+            r#"pam_caller="su:session""#,
+            r#"pam_session_state="opened""#,
+            r#"username="root""#,
+            r#"pam_by="(uid=0)""#,
+        ],
+    );
+    let line = "query db.coll query: { a: { b: 1 } } ntoreturn:1 ntoskip:2 nscanned:3 keys:0 nreturned:4 reslen:80 5ms";
+    check(
+        "%{MONGO_SLOWQUERY}",
+        line,
+        &[
+            r#"database="db""#,
+            r#"collection="coll""#,
+            r#"query="{ a: { b: 1 } }""#,
+            r#"ntoreturn="1""#,
+            r#"ntoskip="2""#,
+            r#"nscanned="3""#,
+            r#"nreturned="4""#,
+            r#"duration="5""#,
+        ],
+    );
+    check(r"ID=\d+\s+(?:%{IPTABLES4_FRAG:f})?\s+P", "ID=1 CE DF P", &[r#"f="CE DF""#]);
+    check("%{QS:q} %{QS:r} %{QS:s}", r#""a\"b" '' `c`"#, &[r#"q="\"a\\\"b\"""#, r#"r="''""#, r#"s="`c`""#]);
+    no_match("%{QS:q}", r#"\"a"#);
+    check("%{YEAR:y}", "20245", &[r#"y="2024""#]);
+    check("%{WINPATH:p}", r"at C:\a b\c", &[r#"p="C:\\a b\\c""#]);
+}
+
+/// The book's filter for klog (PROTOCOLS section 3.2): a bracket that closes nothing, and names of the definitions
+/// only where all captures are asked for.
+#[test]
+fn the_books_klog_filter() {
+    let text = r"(?<level>.)(?<DAYOFMONTH>\d\d)(?<MONTHDAY>\d\d) %{TIME:timeofday} *%{INT:thread_id} %{NOTSPACE:filename}:%{INT:line_number}] %{GREEDYDATA:msg}";
+    let line = "W1124 00:58:17.986343       1 lease.go:223] Resetting endpoints";
+    let names = |named_only: bool| {
+        let pattern = Pattern::compile_with(&Library::standard(), text, named_only).unwrap();
+        let mut captures = Captures::new();
+        assert_eq!(pattern.matches(line, &mut captures), Outcome::Match);
+        let found = pattern.values(line, &captures).filter(|(_, value)| value.is_some());
+        found.map(|(group, _)| group.field.path().join(".")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(true), "level DAYOFMONTH MONTHDAY timeofday thread_id filename line_number msg");
+    assert_eq!(
+        names(false),
+        "level DAYOFMONTH MONTHDAY timeofday HOUR MINUTE SECOND thread_id filename line_number msg"
+    );
+    no_match(text, "W1124 00:58:17.986343       1 lease.go:223]");
 }

@@ -164,6 +164,15 @@ fn write(out: &mut String, piece: &Piece, numbered: bool) {
             }
             out.push(')');
         }
+        // That engine repeats no look-around by itself. Once is as good as often, and none at all is tried in its turn.
+        Piece::Repeat { piece, min, mode, .. } if matches!(**piece, Piece::Look { .. }) => match (min, mode) {
+            (0, Mode::Lazy) => wrapped("(?:|", piece),
+            (0, _) => {
+                wrapped("(?:(?:", piece);
+                out.push_str("|)");
+            }
+            _ => write(out, piece, numbered),
+        },
         Piece::Repeat { piece, min, max, mode } => {
             out.push_str(if *mode == Mode::Possessive { "(?>(?:" } else { "(?:" });
             write(out, piece, numbered);
