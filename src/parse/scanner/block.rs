@@ -4,7 +4,11 @@
 //! once a field, which costs more than most fields have bytes. Asking eight bytes at once and counting the answers
 //! does not ask at all.
 
-const BLOCK: usize = 8;
+pub(super) const BLOCK: usize = 8;
+
+/// One in each byte of a block, and the top bit of each.
+pub(super) const ONES: u64 = u64::from_le_bytes([1; BLOCK]);
+pub(super) const TOPS: u64 = ONES << 7;
 
 /// How many bytes from the first on all fit. `fits` is asked about bytes beyond the first that does not, too.
 #[inline(always)]
@@ -29,8 +33,6 @@ pub(super) fn span(bytes: &[u8], fits: impl Fn(usize, u8) -> bool) -> usize {
 /// Where a byte is first found. A near one is found without a call.
 #[inline]
 pub(super) fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_le_bytes([1; BLOCK]);
-    const TOPS: u64 = ONES << 7;
     let Some(block) = bytes.first_chunk::<BLOCK>() else { return bytes.iter().position(|other| *other == byte) };
     // A byte is zero where it is the one; taking one from a zero byte, and from none before it, sets its top bit.
     let zeros = u64::from_le_bytes(*block) ^ (ONES * u64::from(byte));

@@ -1,6 +1,7 @@
 //! From a pattern to a program, back to front, so that each step is made knowing what may follow it.
 
 use super::block::Short;
+use super::class::Class;
 use super::island::Island;
 use super::nfa::Nfa;
 use super::node::Node;
@@ -156,7 +157,7 @@ impl Compiler {
             match (min, max) {
                 (0, None) if run.takes_all() => Op::Rest,
                 (0, Some(1)) => Op::Maybe(class.table()),
-                (_, None) if !run.is_searched() => Op::While(class.table(), min),
+                (_, None) if !run.is_searched() => Op::While(Box::new(Class::new(class)), min),
                 _ => Op::Run(run),
             }
         } else if next.always && min == 1 {

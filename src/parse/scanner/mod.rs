@@ -14,6 +14,7 @@
 //! no steps for make no scanner at all.
 
 mod block;
+mod class;
 mod compile;
 mod island;
 mod literals;
@@ -22,6 +23,7 @@ mod node;
 mod op;
 mod pattern_set;
 mod pieces;
+mod prefix;
 mod run;
 mod search;
 mod set;
@@ -36,6 +38,7 @@ use regex_syntax::hir::Hir;
 
 use node::Node;
 use op::Program;
+use prefix::Prefix;
 use search::{Required, Starts};
 use walk::{End, Pad, Walk};
 
@@ -53,6 +56,7 @@ thread_local! {
 pub struct Scanner {
     program: Program,
     starts: Starts,
+    prefix: Option<Prefix>,
     required: Option<Required>,
     slots: usize,
 }
@@ -68,6 +72,7 @@ impl Scanner {
         let program = compile::compile(&node)?;
         Some(Scanner {
             starts: Starts::new(&node, node.first(set::Set::ALL)),
+            prefix: Prefix::new(&node),
             required: Required::new(hir),
             slots: 2 * (hir.properties().explicit_captures_len() + 1),
             program,
@@ -110,6 +115,11 @@ impl Scanner {
             if last.is_some_and(|last| start > last) {
                 break;
             }
+            from = start + 1;
+            // Only now: a text that matches at its first place does without.
+            if last.is_some() && self.prefix.as_ref().is_some_and(|prefix| !prefix.allows(text.as_bytes(), start)) {
+                continue;
+            }
             match walk.run(&self.program, start, slots, pad) {
                 End::Match(end) => {
                     for (slot, place) in slots.iter_mut().zip([start, end]) {
@@ -127,13 +137,11 @@ impl Scanner {
                 walk.dirty = false;
             }
             if last.is_none() {
-                // Only now: a text that matches at its first place does without.
                 last = self.last_start(text);
                 if last.is_none() {
                     break;
                 }
             }
-            from = start + 1;
         }
         Some(false)
     }

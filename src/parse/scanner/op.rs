@@ -1,6 +1,7 @@
 //! The steps a compiled pattern is made of.
 
 use super::block::Short;
+use super::class::Class;
 use super::island::Island;
 use super::run::Run;
 use super::set::SYMBOLS;
@@ -34,7 +35,7 @@ pub(super) enum Op {
     /// One byte of a class, if it is there; nothing that follows could begin with it.
     Maybe(Box<[bool; 256]>),
     /// As much as there is of a class, and at least so many bytes; nothing that follows could begin with more of it.
-    While(Box<[bool; 256]>, u32),
+    While(Box<Class>, u32),
     /// The same, for runs with a maximum, and for classes whose end is better searched for.
     Run(Box<Run>),
     /// As much as there is, then less and less, down to where one of `exit` comes next.

@@ -1,6 +1,7 @@
 //! A run: many characters of one class.
 
-use super::block::{find, span};
+use super::block::find;
+use super::class::Class;
 use super::set::{END, Set};
 
 /// Bytes looked at one by one before memchr is called: many fields are shorter than its start is worth.
@@ -11,7 +12,7 @@ const NEAR: usize = 16;
 pub(super) struct Run {
     /// Its number among those of the program that may be left at several places.
     pub(super) number: usize,
-    class: Box<[bool; 256]>,
+    class: Class,
     min: u32,
     /// In characters, which are bytes then: a class beyond ASCII has no maximum, and a minimum of 0 or 1.
     max: usize,
@@ -45,7 +46,7 @@ impl Run {
         };
         Run {
             number: 0,
-            class: class.table(),
+            class: Class::new(class),
             min,
             max: max.map_or(usize::MAX, |max| max as usize),
             until,
@@ -74,7 +75,7 @@ impl Run {
     }
 
     fn near(&self, rest: &[u8], len: usize) -> Option<usize> {
-        let near = span(&rest[..len], |_, byte| self.class[usize::from(byte)]);
+        let near = self.class.span(&rest[..len]);
         (near < len).then_some(near)
     }
 
@@ -114,7 +115,7 @@ impl Run {
 
     #[inline]
     pub(super) fn goes_on(&self, bytes: &[u8], at: usize) -> bool {
-        bytes.get(at).is_some_and(|byte| self.class[usize::from(*byte)])
+        bytes.get(at).is_some_and(|byte| self.class.contains(*byte))
     }
 
     /// So many bytes hold the minimum, whatever the characters.
@@ -174,7 +175,7 @@ impl Run {
             if self.exit[usize::from(*byte)] {
                 return Ok(at + i);
             }
-            if !self.class[usize::from(*byte)] {
+            if !self.class.contains(*byte) {
                 return Err(at + i);
             }
         }

@@ -5,7 +5,9 @@
 //! bytes can be compared without waiting for a state: a step a byte takes a few cycles, so it takes about one.
 
 use super::block::span;
+use super::class::Class;
 use super::island::AMBIGUOUS;
+use super::set::Set;
 
 /// The entry of a state that has none.
 pub(super) const NO_SHORTCUT: u32 = u32::MAX;
@@ -17,7 +19,7 @@ const PATH_MAX: usize = 32;
 const PATH_MIN: usize = 8;
 
 /// The fewest bytes that stay for a state to have one, and the most such states.
-const STAYS_MIN: usize = 8;
+const STAYS_MIN: u32 = 8;
 const STAYS_MAX: usize = 32;
 
 /// An entry below this is a place on the path, one above a state that most bytes stay in.
@@ -29,7 +31,7 @@ pub(super) struct Shortcuts {
     places: Box<[u32; 256]>,
     /// The rows along the path, one more than it has places.
     path: Vec<u32>,
-    stays: Vec<[bool; 256]>,
+    stays: Vec<Class>,
 }
 
 impl Shortcuts {
@@ -50,11 +52,11 @@ impl Shortcuts {
         }
         let mut stays = Vec::new();
         for (number, row) in rows.iter().enumerate() {
-            let stay: [bool; 256] = std::array::from_fn(|byte| row[usize::from(columns[byte])] == number as u32);
-            let count = stay.iter().filter(|stays| **stays).count();
-            if count >= STAYS_MIN && stays.len() < STAYS_MAX && entries[number] == NO_SHORTCUT {
+            let stays_in = |byte: &u8| row[usize::from(columns[usize::from(*byte)])] == number as u32;
+            let stay = (0..=u8::MAX).filter(stays_in).fold(Set::NONE, |set, byte| set.union(Set::byte(byte)));
+            if stay.len() >= STAYS_MIN && stays.len() < STAYS_MAX && entries[number] == NO_SHORTCUT {
                 entries[number] = STAYS + stays.len() as u32;
-                stays.push(stay);
+                stays.push(Class::new(stay));
             }
         }
         (Shortcuts { places, path, stays }, entries)
@@ -64,8 +66,7 @@ impl Shortcuts {
     #[inline]
     pub(super) fn take(&self, entry: u32, bytes: &[u8]) -> (usize, Option<u32>) {
         if entry >= STAYS {
-            let stays = &self.stays[(entry - STAYS) as usize];
-            return (span(bytes, |_, byte| stays[usize::from(byte)]), None);
+            return (self.stays[(entry - STAYS) as usize].span(bytes), None);
         }
         let place = entry as usize;
         let left = &bytes[..bytes.len().min(self.path.len() - 1 - place)];

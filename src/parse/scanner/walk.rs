@@ -5,7 +5,6 @@
 
 use regex_syntax::hir::Look;
 
-use super::block::span;
 use super::island::{ACCEPT, AMBIGUOUS};
 use super::op::{Op, Pc, Program, Step};
 use super::run::Run;
@@ -166,7 +165,7 @@ impl<'t> Walk<'t> {
                     true
                 }
                 Op::While(class, min) => {
-                    let len = span(&bytes[at..], |_, byte| class[usize::from(byte)]);
+                    let len = class.span(&bytes[at..]);
                     (pc, at) = (pc + 1, at + len);
                     len >= *min as usize
                 }
