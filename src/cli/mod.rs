@@ -10,6 +10,7 @@ pub mod ship;
 mod show;
 mod sse;
 pub mod tail;
+pub mod templates;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub enum Command {
     Demo(demo::Args),
     /// Turn log lines into records, one JSON object a line, without a server.
     Parse(ParseArgs),
+    /// Find which lines come from the same log statement, as CSV, without a server.
+    Templates(templates::Args),
     /// Send files or made-up traffic as Filebeat does, and measure the receiver.
     Ship(ship::Args),
     /// Check a configuration without starting anything.
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Parse(args) => parse::run(&args.grammar, args.input_format, args.file.as_deref()),
+        Command::Templates(args) => templates::run(&args),
         Command::Ship(args) => ship::run(args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Query(args) => query::run(args),

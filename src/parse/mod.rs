@@ -12,6 +12,7 @@ mod detect;
 mod formats;
 mod grammar;
 mod number;
+pub mod template;
 
 pub use detect::UnknownGrammar;
 pub use formats::klog_time::{klog_time, klog_zone_offset};
