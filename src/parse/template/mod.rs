@@ -15,11 +15,14 @@
 //! The miner knows no clock, no file and no stream; the same lines in the same order give the same ids. Its state is
 //! bounded by [`Limits::bytes`]; what it forgets is counted ([`Stats`]).
 
+mod budget;
 mod class;
 mod group;
 mod hash;
 mod header;
+mod nearest;
 mod one;
+mod registry;
 mod token;
 
 use std::collections::HashMap;
@@ -32,7 +35,9 @@ use hash::mix;
 use one::{Part, Piece, Template, leaf_of};
 use token::{Kind, Tokens};
 
+pub use nearest::Change;
 pub use one::WILDCARD;
+pub use registry::LoadError;
 
 /// A template's number: given in the order of first sight from 1 on, never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,6 +127,7 @@ enum Slot {
     Live(Box<Template>),
     /// Joined with the template there.
     Moved(u32),
+    /// Forgotten.
     Free,
 }
 
@@ -136,6 +142,8 @@ pub struct Miner {
     next_id: u64,
     tokens: Tokens,
     slots: Vec<Slot>,
+    /// Of all live templates.
+    template_bytes: usize,
     /// Slot by shape.
     shapes: HashMap<u64, u32, FixedState>,
     /// Slots by leaf, the most recently used last.
@@ -156,6 +164,7 @@ impl Miner {
             next_id: 1,
             tokens: Tokens::default(),
             slots: Vec::new(),
+            template_bytes: 0,
             shapes: HashMap::default(),
             leaves: HashMap::default(),
             sites: HashMap::default(),
@@ -177,7 +186,6 @@ impl Miner {
 
     fn observe_in(&mut self, site: Option<u64>, text: &str, from: usize) -> Observed {
         self.stats.lines += 1;
-        let line = self.stats.lines;
         let mut tokens = std::mem::take(&mut self.tokens);
         tokens.read(text, from);
         let shape = site.map_or(tokens.shape(), |site| mix(site, tokens.shape()));
@@ -186,18 +194,44 @@ impl Miner {
             Some(slot) => (slot, false),
             None => self.learn(site, shape, text, &tokens),
         };
-        let mut id = TemplateId(0);
-        if let Some(Slot::Live(template)) = self.slots.get_mut(slot as usize) {
-            id = template.id;
-            template.count += 1;
-            template.last_line = line;
-            // Examples come from the lines 1, 2, 4 … 64, so that most lines need not look for any.
-            if template.count.is_power_of_two() && template.count <= 64 {
-                template.add_examples(text, tokens.list());
-            }
+        let id = self.count(slot, text, &tokens);
+        if known.is_none() {
+            self.keep_within_limit();
         }
         self.tokens = tokens;
         Observed { id, new }
+    }
+
+    /// Counts a line on the template in `slot`.
+    fn count(&mut self, slot: u32, text: &str, tokens: &Tokens) -> TemplateId {
+        let line = self.stats.lines;
+        // A slot that was found holds a template.
+        let Some(Slot::Live(template)) = self.slots.get_mut(slot as usize) else { return TemplateId(0) };
+        template.count += 1;
+        template.last_line = line;
+        let id = template.id;
+        // Examples come from the lines 1, 2, 4 … 64, so that most lines need not look for any.
+        if template.count.is_power_of_two() && template.count <= 64 {
+            self.change(slot, |template| template.add_examples(text, tokens.list()));
+        }
+        id
+    }
+
+    /// Changes a template, and keeps the books of its memory.
+    fn change(&mut self, slot: u32, change: impl FnOnce(&mut Template)) {
+        if let Some(Slot::Live(template)) = self.slots.get_mut(slot as usize) {
+            self.template_bytes -= template.bytes();
+            change(template);
+            self.template_bytes += template.bytes();
+        }
+    }
+
+    /// The slot that a template has moved to.
+    fn follow(&self, mut slot: u32) -> u32 {
+        while let Some(Slot::Moved(to)) = self.slots.get(slot as usize) {
+            slot = *to;
+        }
+        slot
     }
 
     fn known_shape(&mut self, shape: u64) -> Option<u32> {
@@ -216,9 +250,7 @@ impl Miner {
         };
         let (slot, new) = match found {
             Some(slot) => {
-                if let Some(Slot::Live(template)) = self.slots.get_mut(slot as usize) {
-                    template.absorb(line, tokens.list());
-                }
+                self.change(slot, |template| template.absorb(line, tokens.list()));
                 (slot, false)
             }
             None => {
@@ -255,6 +287,7 @@ impl Miner {
     fn add(&mut self, template: Template) -> u32 {
         let slot = self.slots.len() as u32;
         self.ids.insert(template.id.0, slot);
+        self.template_bytes += template.bytes();
         match template.site {
             Some(site) => drop(self.sites.insert(site, slot)),
             None => self.leaves.entry(template.leaf()).or_default().push(slot),
@@ -305,21 +338,42 @@ impl Miner {
             slots.retain(|s| *s != slot);
         }
         self.ids.remove(&gone.id.0);
-        if let Slot::Live(template) = &mut self.slots[kept as usize] {
-            template.open(open);
-            template.take_over(&gone);
+        self.template_bytes -= gone.bytes();
+        if let Some(template) = self.template_at(kept) {
             self.aliases.insert(gone.id.0, template.id.0);
             self.stats.joined += 1;
         }
+        self.change(kept, |template| {
+            template.open(open);
+            template.take_over(&gone);
+        });
     }
 
     /// The id that stands for `id` now: itself, or the older one it was joined with.
     pub fn resolve(&self, id: TemplateId) -> TemplateId {
-        let mut id = id.0;
+        TemplateId(self.resolve_id(id.0))
+    }
+
+    fn resolve_id(&self, mut id: u64) -> u64 {
         while let Some(older) = self.aliases.get(&id) {
             id = *older;
         }
-        TemplateId(id)
+        id
+    }
+
+    /// The template most like this one among those that were known before it, and the steps from its text to this one's;
+    /// none where none shares a word. Looks at all templates: for what is shown to a person, not for every line.
+    pub fn nearest(&self, id: TemplateId) -> Option<(TemplateId, Vec<Change>)> {
+        let template = self.template_at(*self.ids.get(&self.resolve(id).0)?)?;
+        let older = self.slots.iter().filter_map(|slot| match slot {
+            Slot::Live(other) if other.id < template.id => Some(&**other),
+            _ => None,
+        });
+        let (_, nearest) = older
+            .map(|other| (nearest::likeness(&other.pieces, &template.pieces), other))
+            .filter(|(likeness, _)| *likeness > 0.0)
+            .max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.id.cmp(&x.id)))?;
+        Some((nearest.id, nearest::diff(nearest, template)))
     }
 
     /// The template of an id or of an alias; none if it was forgotten or never given.

@@ -77,6 +77,7 @@ impl Tokens {
             // Leader dots (`done.......0`) part words and say nothing.
             if byte == b'.' && bytes.get(at + 1) == Some(&b'.') {
                 at += bytes[at..].iter().take_while(|b| **b == b'.').count();
+                blank = true;
                 continue;
             }
             at = self.step(bytes, at, found, !blank);
@@ -99,7 +100,7 @@ impl Tokens {
         if found & PUNCT != 0 {
             // `lifetime <1 sec`: less than a number is a number.
             if bytes[at] == b'<' && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
-                return at + 1;
+                return self.word_at(bytes, at + 1, glued);
             }
             if bytes[at] == b'"'
                 && glued
