@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run demo build test test-clients lint fmt bench ci
+.PHONY: help run demo build test test-clients lint fmt bench eval-templates ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'
@@ -13,6 +13,7 @@ help:
 	@echo 'make lint    formatting and lints, warnings as errors'
 	@echo 'make fmt     format the code'
 	@echo 'make bench   the stage benches'
+	@echo 'make eval-templates   score the template miner on labelled lines, where they are'
 	@echo 'make ci      what CI runs'
 
 build:
@@ -40,6 +41,11 @@ fmt:
 
 bench:
 	$(CARGO) bench --locked
+
+# Labelled lines are outside the repository: `$$LOGHOUND_SHARED`, else ../shared.
+eval-templates: build
+	python3 tests/loghub/eval.py $(TARGET)/release/loghound $(or $(LOGHOUND_SHARED),../shared)
+	python3 tests/loghub/eval.py $(TARGET)/release/loghound $(or $(LOGHOUND_SHARED),../shared) --raw
 
 ci:
 	.ci/run

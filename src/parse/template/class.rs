@@ -10,6 +10,8 @@ pub const DIGIT: u8 = 4;
 pub const LETTER: u8 = 8;
 /// What only a digit can keep from being a hexadecimal number: `g` to `z`, symbols, everything beyond ASCII.
 pub const NOT_HEX: u8 = 16;
+/// A full stop: inside a word, at its end, or leading to the next one.
+pub const DOT: u8 = 32;
 
 /// The classes of each byte, as a set of bits.
 pub const CLASS: [u8; 256] = table();
@@ -26,6 +28,7 @@ const fn table() -> [u8; 256] {
             b'0'..=b'9' => DIGIT,
             b'a'..=b'f' | b'A'..=b'F' => LETTER,
             b'A'..=b'Z' | b'a'..=b'z' | 0x80.. => LETTER | NOT_HEX,
+            b'.' => NOT_HEX | DOT,
             _ => NOT_HEX,
         };
         byte += 1;

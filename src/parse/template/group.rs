@@ -37,6 +37,10 @@ fn compare(a: &[Piece], b: &[Piece]) -> Difference {
                 *position = at;
             }
             found.words_count += 1;
+            // Too far apart for any rule: most templates of a leaf are, and the first words show it.
+            if found.words_count > found.words.len() {
+                break;
+            }
         }
     }
     found

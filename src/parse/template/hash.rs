@@ -11,20 +11,17 @@ pub fn mix(a: u64, b: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
-/// The hash of a word's bytes.
+/// The hash of a word's bytes, eight at a time; the last step overlaps the one before where the length is no multiple.
 #[inline]
 pub fn hash_word(word: &[u8]) -> u64 {
-    let mut hash = word.len() as u64;
-    let mut chunks = word.chunks_exact(8);
-    for chunk in &mut chunks {
-        let mut eight = [0; 8];
-        eight.copy_from_slice(chunk);
-        hash = mix(hash, u64::from_le_bytes(eight));
+    let length = word.len() as u64;
+    if let Some(last) = word.last_chunk::<8>() {
+        let (chunks, _) = word.as_chunks::<8>();
+        let hash = chunks.iter().fold(length, |hash, chunk| mix(hash, u64::from_le_bytes(*chunk)));
+        return mix(hash, u64::from_le_bytes(*last));
     }
-    let rest = chunks.remainder();
-    if !rest.is_empty() {
-        let tail = rest.iter().rev().fold(0, |tail, byte| tail << 8 | u64::from(*byte));
-        hash = mix(hash, tail);
+    if let (Some(first), Some(last)) = (word.first_chunk::<4>(), word.last_chunk::<4>()) {
+        return mix(length, u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)));
     }
-    hash
+    word.iter().fold(length, |hash, byte| hash << 8 | u64::from(*byte)).wrapping_mul(K1)
 }

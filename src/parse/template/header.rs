@@ -19,6 +19,9 @@ const HEADER_BYTES_MAX: usize = 512;
 /// The byte at which the message begins: 0 where there is no header.
 pub fn end(line: &str) -> usize {
     let bytes = &line.as_bytes()[..line.len().min(HEADER_BYTES_MAX)];
+    if !may_be_header(bytes) {
+        return 0;
+    }
     let Some(time) = time_end(bytes) else { return 0 };
     let end = fields_end(bytes, time)
         .or_else(|| level_end(bytes, time))
@@ -26,6 +29,15 @@ pub fn end(line: &str) -> usize {
         .or_else(|| program_end(bytes, time))
         .unwrap_or(time);
     skip_blanks(bytes, end)
+}
+
+/// Whether the first word is one that a header may begin with: most messages end here.
+fn may_be_header(bytes: &[u8]) -> bool {
+    let word = bytes.iter().take_while(|b| class(**b) & SPACE == 0);
+    matches!(bytes.first(), Some(b'[' | b'<' | b'-'))
+        || bytes.get(..3).is_some_and(is_calendar_word)
+        || word.filter(|b| b.is_ascii_digit()).count() >= 4
+        || bytes.first().is_some_and(u8::is_ascii_digit)
 }
 
 fn skip_blanks(bytes: &[u8], at: usize) -> usize {
@@ -53,9 +65,16 @@ fn has_clock(word: &[u8]) -> bool {
     parts.next().is_some_and(|minutes| minutes.len() <= 2 && number(minutes)) && parts.next().is_some_and(number)
 }
 
+/// The end of syslog's priority, `<34>`.
+fn priority_end(bytes: &[u8]) -> usize {
+    let digits = bytes.iter().skip(1).take_while(|b| b.is_ascii_digit()).count();
+    let found = bytes.first() == Some(&b'<') && (1..=3).contains(&digits) && bytes.get(digits + 1) == Some(&b'>');
+    if found { digits + 2 } else { 0 }
+}
+
 /// The end of the time the line begins with.
 fn time_end(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
+    let mut at = priority_end(bytes);
     for _ in 0..=WORDS_BEFORE_TIME_MAX {
         if let Some(end) = time_at(bytes, at) {
             return Some(end);

@@ -403,3 +403,6 @@ impl Miner {
         self.stats
     }
 }
+
+#[cfg(test)]
+mod tests;

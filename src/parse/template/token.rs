@@ -4,7 +4,7 @@
 //! word. Values that stand side by side are one value, however many there are, so that lists of any length and times
 //! with any number of parts leave the same tokens. Everything is decided in one pass over the bytes.
 
-use super::class::{DIGIT, LETTER, NOT_HEX, PUNCT, SPACE, class, ends_word, is_calendar_word, is_unit};
+use super::class::{DIGIT, DOT, LETTER, NOT_HEX, PUNCT, SPACE, class, ends_word, is_calendar_word, is_unit};
 use super::hash::{hash_word, mix};
 
 /// Tokens a line is looked at for; what comes after them is one value.
@@ -128,35 +128,36 @@ impl Tokens {
     }
 
     fn word_at(&mut self, bytes: &[u8], start: usize, glued: bool) -> usize {
-        let (mut end, mut found, mut dotted) = (start, 0, false);
-        while let Some(&byte) = bytes.get(end) {
-            let kind = class(byte);
-            if kind & (SPACE | PUNCT) != 0 {
-                break;
-            }
-            if byte == b'.' {
-                if bytes.get(end + 1) == Some(&b'.') {
-                    break;
-                }
-                dotted = true;
-            }
-            found |= kind;
-            end += 1;
+        let mut found = 0;
+        let rest = &bytes[start..];
+        let ends = |byte: &u8| {
+            let kind = class(*byte);
+            let ends = kind & (SPACE | PUNCT) != 0;
+            found |= if ends { 0 } else { kind };
+            ends
+        };
+        let mut length = rest.iter().position(ends).unwrap_or(rest.len());
+        if found & DOT != 0
+            && let Some(dots) = rest[..length].windows(2).position(|pair| pair == b"..")
+            && dots > 0
+        {
+            length = dots;
+            found = rest[..length].iter().fold(0, |found, byte| found | class(*byte));
         }
-        if bytes[end..].starts_with(b"://") {
+        let end = start + length;
+        if rest[length..].starts_with(b"://") {
             let end = value_end(bytes, end);
             self.value(bytes, start, end, glued);
             return end;
         }
-        if dotted
-            && found & DIGIT == 0
+        if found & (DOT | DIGIT) == DOT
             && let Some(end) = port_end(bytes, end)
         {
             self.value(bytes, start, end, glued);
             return end;
         }
         // The stop that ends a sentence is not part of its last word.
-        let text = &bytes[start..end];
+        let text = &rest[..length];
         let kept = text.len() - text.iter().rev().take_while(|b| matches!(b, b'.' | b'!' | b'?')).count();
         let text = if kept == 0 { text } else { &text[..kept] };
         if found & DIGIT != 0 || found & NOT_HEX == 0 && text.len() >= 8 {
