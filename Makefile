@@ -5,6 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help run demo build test test-clients lint fmt bench bench-peers soak ci
+.PHONY: help run demo build test test-clients lint fmt bench eval-templates ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'
@@ -15,6 +16,7 @@ help:
 	@echo 'make bench   the stage benches'
 	@echo 'make bench-peers  the whole path against VictoriaLogs (Go; takes some ten minutes)'
 	@echo 'make soak    crash and cut connections for an hour: SOAK_MINUTES=60'
+	@echo 'make eval-templates   score the template miner on labelled lines, where they are'
 	@echo 'make ci      what CI runs'
 
 build:
@@ -65,6 +67,11 @@ soak: test-clients
 	    LOGHOUND_CRASH_ROUNDS=100 $(CARGO) test --locked --test crash --test faults --test full_disk || exit 1; \
 	    rounds=$$((rounds + 1)); \
 	done; echo "soak: $$rounds rounds without a lost or doubled line"
+
+# Labelled lines are outside the repository: `$$LOGHOUND_SHARED`, else ../shared.
+eval-templates: build
+	python3 tests/loghub/eval.py $(TARGET)/release/loghound $(or $(LOGHOUND_SHARED),../shared)
+	python3 tests/loghub/eval.py $(TARGET)/release/loghound $(or $(LOGHOUND_SHARED),../shared) --raw
 
 ci:
 	.ci/run

@@ -12,6 +12,7 @@ pub mod ship;
 mod show;
 mod sse;
 pub mod tail;
+pub mod templates;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ pub enum Command {
     Grok(grok::Args),
     /// List, show and test grammars.
     Grammars(grammars::Args),
+    /// Find which lines come from the same log statement, as CSV, without a server.
+    Templates(templates::Args),
     /// Send files or made-up traffic as Filebeat does, and measure the receiver.
     Ship(ship::Args),
     /// Check a configuration without starting anything.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Parse(args) => parse::run(&args),
         Command::Grok(args) => grok::run(&args),
         Command::Grammars(args) => grammars::run(&args),
+        Command::Templates(args) => templates::run(&args),
         Command::Ship(args) => ship::run(args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Query(args) => query::run(args),

@@ -18,6 +18,7 @@ mod names;
 mod number;
 mod patterns;
 pub mod scanner;
+pub mod template;
 
 pub use detect::UnknownGrammar;
 pub use file::{FileError, embedded_text, load};
