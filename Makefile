@@ -4,8 +4,7 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run demo build test test-clients lint fmt bench bench-peers soak ci
-.PHONY: help run demo build test test-clients lint fmt bench eval-templates ci
+.PHONY: help run demo build test test-clients lint fmt bench bench-peers soak eval-templates ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'

@@ -96,6 +96,14 @@ fn make_targets_exist() {
 }
 
 #[test]
+fn the_grammar_shown_does_what_its_samples_show() {
+    let readme = readme();
+    let start = readme.find("```yaml\nname: ").expect("a grammar") + "```yaml\n".len();
+    let text = &readme[start..start + readme[start..].find("```").unwrap()];
+    assert_eq!(loghound::parse::load(text).unwrap().name, "billing");
+}
+
+#[test]
 fn the_query_that_cannot_be_read_is_shown_as_it_is_shown() {
     let rendered = loghound::query::parse("level:").unwrap_err().render("level:");
     assert!(
