@@ -15,15 +15,15 @@ pub(super) const NO_SHORTCUT: u32 = u32::MAX;
 /// The longest path, in bytes: a place is a bit of a `u32`.
 const PATH_MAX: usize = 32;
 
-/// The fewest bytes of a path that are left for a state on it to have a shortcut.
+/// The fewest bytes of a path worth one.
 const PATH_MIN: usize = 8;
 
 /// The fewest bytes that stay for a state to have one, and the most such states.
 const STAYS_MIN: u32 = 8;
 const STAYS_MAX: usize = 32;
 
-/// An entry below this is a place on the path, one above a state that most bytes stay in.
-const STAYS: u32 = PATH_MAX as u32;
+/// The entry of the first state, if there is a path; further entries are those of states that most bytes stay in.
+const ON_PATH: u32 = 0;
 
 #[derive(Debug)]
 pub(super) struct Shortcuts {
@@ -46,17 +46,18 @@ impl Shortcuts {
                     places[byte] |= 1 << place;
                 }
             }
-            if path.len() - 1 - place >= PATH_MIN {
-                entries[pair[0] as usize] = place as u32;
-            }
+        }
+        // Further places have none: coming back to the path in its middle, as many texts leave it again as go on.
+        if path.len() > PATH_MIN {
+            entries[0] = ON_PATH;
         }
         let mut stays = Vec::new();
         for (number, row) in rows.iter().enumerate() {
             let stays_in = |byte: &u8| row[usize::from(columns[usize::from(*byte)])] == number as u32;
             let stay = (0..=u8::MAX).filter(stays_in).fold(Set::NONE, |set, byte| set.union(Set::byte(byte)));
             if stay.len() >= STAYS_MIN && stays.len() < STAYS_MAX && entries[number] == NO_SHORTCUT {
-                entries[number] = STAYS + stays.len() as u32;
                 stays.push(Class::new(stay));
+                entries[number] = ON_PATH + stays.len() as u32;
             }
         }
         (Shortcuts { places, path, stays }, entries)
@@ -65,13 +66,12 @@ impl Shortcuts {
     /// Goes on by a state's shortcut: how many bytes, and the row it led to, if another.
     #[inline]
     pub(super) fn take(&self, entry: u32, bytes: &[u8]) -> (usize, Option<u32>) {
-        if entry >= STAYS {
-            return (self.stays[(entry - STAYS) as usize].span(bytes), None);
+        if entry > ON_PATH {
+            return (self.stays[(entry - ON_PATH) as usize - 1].span(bytes), None);
         }
-        let place = entry as usize;
-        let left = &bytes[..bytes.len().min(self.path.len() - 1 - place)];
-        let skipped = span(left, |i, byte| self.places[usize::from(byte)] >> (place + i) & 1 == 1);
-        (skipped, Some(self.path[place + skipped]))
+        let left = &bytes[..bytes.len().min(self.path.len() - 1)];
+        let skipped = span(left, |place, byte| self.places[usize::from(byte)] >> place & 1 == 1);
+        (skipped, Some(self.path[skipped]))
     }
 }
 
