@@ -12,6 +12,10 @@ pub const LETTER: u8 = 8;
 pub const NOT_HEX: u8 = 16;
 /// A full stop: inside a word, at its end, or leading to the next one.
 pub const DOT: u8 = 32;
+/// `/`, between the parts of a path.
+pub const SLASH: u8 = 64;
+/// `@`, between a user and a host.
+pub const AT: u8 = 128;
 
 /// The classes of each byte, as a set of bits.
 pub const CLASS: [u8; 256] = table();
@@ -29,6 +33,8 @@ const fn table() -> [u8; 256] {
             b'a'..=b'f' | b'A'..=b'F' => LETTER,
             b'A'..=b'Z' | b'a'..=b'z' | 0x80.. => LETTER | NOT_HEX,
             b'.' => NOT_HEX | DOT,
+            b'/' => NOT_HEX | SLASH,
+            b'@' => NOT_HEX | AT,
             _ => NOT_HEX,
         };
         byte += 1;

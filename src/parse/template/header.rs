@@ -183,7 +183,8 @@ fn level_end(bytes: &[u8], time: usize) -> Option<usize> {
         let (start, end) = word(bytes, at)?;
         let text = &bytes[start..end];
         if is_level(text) {
-            return Some(after_level(bytes, end));
+            // Where the level is one letter, a tag always follows (logcat).
+            return Some(after_level(bytes, end, text.len() == 1));
         }
         let in_header = text.iter().any(|b| class(*b) & DIGIT != 0)
             || text.iter().all(|b| class(*b) & LETTER == 0 || b.is_ascii_uppercase());
@@ -213,7 +214,7 @@ fn group_end(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 /// After the level: one bracketed group, a logger before or after it, a dash.
-fn after_level(bytes: &[u8], level: usize) -> usize {
+fn after_level(bytes: &[u8], level: usize, tagged: bool) -> usize {
     let mut end = level;
     let (mut group, mut logger) = (false, false);
     while let Some((start, word_end)) = word(bytes, end) {
@@ -223,7 +224,7 @@ fn after_level(bytes: &[u8], level: usize) -> usize {
             (group, end) = (true, closed);
         } else if matches!(text, b"-" | b"|" | b":" | b"---") {
             end = word_end;
-        } else if !logger && is_logger(bytes, text, word_end) {
+        } else if !logger && (is_logger(bytes, text, word_end) || tagged && text.ends_with(b":")) {
             (logger, end) = (true, word_end);
         } else {
             break;

@@ -1,10 +1,10 @@
 //! From a line to tokens: constant words, punctuation, and values that are seen to be values at first sight.
 //!
-//! A value is what has a digit in it (numbers, addresses, ids, dates, durations), a path, a URL, or a long hexadecimal
-//! word. Values that stand side by side are one value, however many there are, so that lists of any length and times
+//! A value is what has a digit in it (numbers, addresses, ids, dates, durations), a path, a URL, a mail address, or a
+//! long hexadecimal word. Values that stand side by side are one value, however many there are, so that lists of any length and times
 //! with any number of parts leave the same tokens. Everything is decided in one pass over the bytes.
 
-use super::class::{DIGIT, DOT, LETTER, NOT_HEX, PUNCT, SPACE, class, ends_word, is_calendar_word, is_unit};
+use super::class::{AT, DIGIT, DOT, LETTER, NOT_HEX, PUNCT, SLASH, SPACE, class, ends_word, is_calendar_word, is_unit};
 use super::hash::{hash_word, mix};
 
 /// Tokens a line is looked at for; what comes after them is one value.
@@ -92,7 +92,7 @@ impl Tokens {
     fn step(&mut self, bytes: &[u8], at: usize, found: u8, glued: bool) -> usize {
         let after_punct = self.list.last().is_none_or(|last| last.kind == Kind::Punct);
         if (!glued || after_punct)
-            && let Some(end) = path_end(bytes, at)
+            && let Some(end) = path_end(bytes, at).or_else(|| address_end(bytes, at))
         {
             self.value(bytes, at, end, glued);
             return end;
@@ -160,7 +160,7 @@ impl Tokens {
         let text = &rest[..length];
         let kept = text.len() - text.iter().rev().take_while(|b| matches!(b, b'.' | b'!' | b'?')).count();
         let text = if kept == 0 { text } else { &text[..kept] };
-        if found & DIGIT != 0 || found & NOT_HEX == 0 && text.len() >= 8 {
+        if found & DIGIT != 0 || found & NOT_HEX == 0 && text.len() >= 8 || is_name_of_thing(text, found) {
             self.value(bytes, start, start + text.len(), glued);
         } else {
             self.word(bytes, start, start + text.len(), found & LETTER == 0, glued);
@@ -264,6 +264,29 @@ fn path_end(bytes: &[u8], at: usize) -> Option<usize> {
         let end = value_end(bytes, at);
         end - bytes[at..end].iter().rev().take_while(|b| b".,:;!?".contains(b)).count()
     })
+}
+
+/// The end of an address of hexadecimal groups that starts here: IPv6 (`fe80::1`), or of a network card.
+fn address_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let is_group = |b: &u8| b.is_ascii_hexdigit() || *b == b':';
+    // Most words are told apart by their first byte, nearly all others by their fifth.
+    if !is_group(&bytes[at]) || !bytes[at..].iter().take(5).any(|b| *b == b':') {
+        return None;
+    }
+    let length = bytes[at..].iter().take_while(|b| is_group(b)).count();
+    let text = bytes[at..at + length].strip_suffix(b":").unwrap_or(&bytes[at..at + length]);
+    let end = at + text.len();
+    let colons = text.iter().filter(|b| **b == b':').count();
+    let groups_fit = text.split(|b| *b == b':').all(|group| group.len() <= 4);
+    let numbers = text.iter().any(u8::is_ascii_digit) || colons >= 5;
+    (colons >= 2 && groups_fit && numbers && bytes.get(end).is_none_or(|b| ends_word(*b))).then_some(end)
+}
+
+/// A relative path, a name within something that has a dotted name (an image, a class of a package), a mail address.
+fn is_name_of_thing(text: &[u8], found: u8) -> bool {
+    let has = |byte: u8| text.contains(&byte);
+    found & SLASH != 0 && (has(b'.') || text.iter().filter(|b| **b == b'/').count() > 1)
+        || found & AT != 0 && found & LETTER != 0 && has(b'.') && text[0] != b'@'
 }
 
 /// Where a path or a URL ends: at a blank, a quote, a bracket, a comma.
