@@ -145,7 +145,7 @@ fn every_word_of_every_corpus_line_finds_it() {
 fn answers_are_what_the_language_means() {
     let mut lines: Vec<(String, Option<String>)> = corpus("klog").into_iter().step_by(9).map(|l| (l, None)).collect();
     lines.extend(corpus("envoy").into_iter().step_by(5).map(|l| (l, None)));
-    for format in ["json", "logfmt", "syslog3164", "syslog5424"] {
+    for format in ["json", "logfmt", "syslog3164", "syslog5424", "nginx", "oslo"] {
         lines.extend(corpus(format).into_iter().step_by(5).map(|l| (l, None)));
     }
     for i in 0..60 {

@@ -169,8 +169,12 @@ fn message() -> impl Strategy<Value = Option<String>> {
     let syslog_new = (word(), text())
         .prop_map(|(app, text)| format!("<13>1 2026-11-22T10:07:05.2Z alpha {app} 7 - [beta code=\"007\"] {text}"));
     let logfmt = (word(), 0..600u32, text()).prop_map(|(a, n, text)| format!("level={a} code={n} msg={text:?} flag"));
+    let nginx = (word(), 0..600u32, text()).prop_map(|(path, code, agent)| {
+        format!("alpha.prod - - [17/Aug/2026:07:07:05 +0000] \"GET /{path} HTTP/1.1\" 200 {code} \"-\" {agent:?}")
+    });
     prop_oneof![
         1 => Just(None),
+        2 => nginx.prop_map(Some),
         1 => syslog.prop_map(Some),
         1 => syslog_new.prop_map(Some),
         2 => logfmt.prop_map(Some),
