@@ -102,7 +102,7 @@ fn run_text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(4_000)))]
+    #![proptest_config(ProptestConfig::with_cases(cases(1_000)))]
     #[test]
     fn many_runs_say_what_the_general_engine_says(
         pattern in runs(),
