@@ -84,6 +84,39 @@ proptest! {
     }
 }
 
+/// Runs that overlap what follows them, one after another: what gives back, takes more, and must remember.
+fn runs() -> impl Strategy<Value = String> {
+    let class =
+        proptest::sample::select(vec![".", ".", "[^b]", "[ab]", "[^1]", "[a1]", "[ab1]", "(?:a|ab)", "(?:[ab]1?)"]);
+    let count = proptest::sample::select(vec!["*", "*?", "+", "+?", "*", "*?", "{1,3}", "{0,4}?"]);
+    let after =
+        proptest::sample::select(vec!["", "a", "b", "1", "ab", "b1", "[ab]", "[b1]", "é", "$", "(?:a|b1)", "(b)?"]);
+    let run = (class, count, after).prop_map(|(class, count, after)| format!("({class}{count}){after}"));
+    let loops = proptest::collection::vec(run.clone(), 1..3).prop_map(|runs| format!("(?:{}1)*", runs.concat()));
+    proptest::collection::vec(prop_oneof![6 => run, 1 => loops], 2..6).prop_map(|runs| runs.concat())
+}
+
+fn run_text() -> impl Strategy<Value = String> {
+    let piece = proptest::sample::select(vec!["a", "a", "a", "b", "b", "1", "é", "\n"]);
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(1_000)))]
+    #[test]
+    fn many_runs_say_what_the_general_engine_says(
+        pattern in runs(),
+        texts in proptest::collection::vec(run_text(), 8),
+    ) {
+        if let Some(scanner) = Scanner::new(&parsed(&pattern)) {
+            let regex = general(&pattern);
+            for text in &texts {
+                agrees(&pattern, &scanner, &regex, text);
+            }
+        }
+    }
+}
+
 /// The lines of a format, wrappers of container runtimes included; none where the corpus is not at hand.
 fn corpus(format: &str) -> Vec<String> {
     let shared = std::env::var_os("LOGHOUND_SHARED")
