@@ -132,5 +132,4 @@ fn main() {
         return;
     }
     rate(&lines(200_000));
-    memory(&mut random);
 }
