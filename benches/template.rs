@@ -121,6 +121,10 @@ fn memory(random: &mut Random) {
 fn main() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let once: Option<usize> = std::env::var("LOGHOUND_BENCH_LINES").ok().and_then(|n| n.parse().ok());
+    if once.is_none() {
+        // First, so that no memory freed by the other part is used again.
+        memory(&mut random);
+    }
     let mut lines =
         |count: usize| -> Vec<String> { (0..count).map(|n| random.fill(MESSAGES[n % MESSAGES.len()])).collect() };
     if let Some(count) = once {
@@ -132,5 +136,4 @@ fn main() {
         return;
     }
     rate(&lines(200_000));
-    memory(&mut random);
 }

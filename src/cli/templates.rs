@@ -58,19 +58,21 @@ pub fn write_all(mut input: impl BufRead, mut output: impl Write) -> anyhow::Res
     Ok(())
 }
 
-/// A klog line names its log statement, which is all there is to know; any other line is taken as it is.
+/// A container runtime's wrapper comes off, a klog line names its log statement; any other line is taken as it is.
 fn observe(miner: &mut Miner, parser: &Parser, line: &str) -> Observed {
-    // Every klog line begins with its level; the look saves parsing all others.
-    if line.starts_with(['I', 'W', 'E', 'F']) && line.as_bytes().get(1).is_some_and(u8::is_ascii_digit) {
-        let mut fields = Fields::new();
-        if parser.parse_as("klog", line, &mut fields)
-            && let (Some(Value::Str(file)), Some(Value::U64(number)), Some(Value::Str(message))) =
-                (fields.get("filename"), fields.get("line_number"), fields.get("msg"))
-        {
-            return miner.observe_at(&format!("{file}:{number}"), message);
+    let mut fields = Fields::new();
+    let grammar = parser.parse_auto(line, &mut fields);
+    let message = |name: &str| match fields.get(name) {
+        Some(Value::Str(text)) => Some(text),
+        _ => None,
+    };
+    match (grammar, message("filename"), fields.get("line_number"), message("msg"), message("message")) {
+        (Some("klog"), Some(file), Some(Value::U64(number)), Some(text), _) => {
+            miner.observe_at(&format!("{file}:{number}"), text)
         }
+        (Some("cri" | "docker"), .., Some(text)) => miner.observe(text),
+        _ => miner.observe(line),
     }
-    miner.observe(line)
 }
 
 /// A CSV field (RFC 4180).
@@ -107,7 +109,8 @@ mod tests {
     #[test]
     fn a_klog_line_goes_by_its_statement() {
         let line = |site: &str, message: &str| format!("I1124 00:58:17.986343       1 {site}] {message}\n");
-        let rows = csv(&[line("a.go:1", "up and running"), line("a.go:1", "down"), line("a.go:2", "down")].concat());
+        let wrapped = format!("2016-10-06T00:17:09Z stdout F {}", line("a.go:1", "down"));
+        let rows = csv(&[line("a.go:1", "up and running"), wrapped, line("a.go:2", "down")].concat());
         assert_eq!(rows, "line_id,template_id,template\n1,1,<*>\n2,1,<*>\n3,2,down\n");
     }
 }

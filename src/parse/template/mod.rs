@@ -55,7 +55,7 @@ impl fmt::Display for TemplateId {
     }
 }
 
-/// How many different words make a position variable. They were set on labelled logs of eight systems; a third more or
+/// How many different words make a position variable. They were set on labelled logs of eight systems; a quarter more or
 /// less of any of them changes grouping accuracy by less than two hundredths (`tests/templates.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {

@@ -1,5 +1,7 @@
 //! From a line to tokens: constant words, punctuation, and values that are seen to be values at first sight.
 //!
+//! A stop at the end of a word or a run of dots is kept for show; lines with and without it are the same.
+//!
 //! A value is what has a digit in it (numbers, addresses, ids, dates, durations), a path, a URL, a mail address, or a
 //! long hexadecimal word. Values that stand side by side are one value, however many there are, so that lists of any length and times
 //! with any number of parts leave the same tokens. Everything is decided in one pass over the bytes.
@@ -74,9 +76,12 @@ impl Tokens {
             if self.list.len() >= TOKENS_MAX {
                 break;
             }
-            // Leader dots (`done.......0`) part words and say nothing.
+            // Leader dots (`done.......0`) part words and mean nothing.
             if byte == b'.' && bytes.get(at + 1) == Some(&b'.') {
                 at += bytes[at..].iter().take_while(|b| **b == b'.').count();
+                if let Some(last) = self.list.last_mut().filter(|last| last.kind == Kind::Word && !blank) {
+                    last.end = at as u32;
+                }
                 blank = true;
                 continue;
             }
@@ -163,13 +168,13 @@ impl Tokens {
         if found & DIGIT != 0 || found & NOT_HEX == 0 && text.len() >= 8 || is_name_of_thing(text, found) {
             self.value(bytes, start, start + text.len(), glued);
         } else {
-            self.word(bytes, start, start + text.len(), found & LETTER == 0, glued);
+            self.word(text, start, end, found & LETTER == 0, glued);
         }
         end
     }
 
-    fn word(&mut self, bytes: &[u8], start: usize, end: usize, symbol: bool, glued: bool) {
-        let text = &bytes[start..end];
+    /// Adds a word; `text` is all of it but the stop that ends its sentence, which is shown and means nothing.
+    fn word(&mut self, text: &[u8], start: usize, end: usize, symbol: bool, glued: bool) {
         if let Some(last) = self.list.last_mut()
             && last.kind == Kind::Value
             && (is_unit(text) || is_calendar_word(text))
