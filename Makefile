@@ -42,7 +42,7 @@ fmt:
 	$(CARGO) fmt
 
 bench:
-	$(CARGO) bench --locked --bench parse --bench decode --bench journal --bench store
+	$(CARGO) bench --locked --bench parse --bench grok --bench decode --bench template --bench journal --bench store
 
 # The peer is built from its Go module, outside of this tree's own sources.
 PEERS := $(TARGET)/peers
