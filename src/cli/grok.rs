@@ -1,5 +1,6 @@
 //! `loghound grok`: patterns tried on lines, and Logstash's filter on events, with no server.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -164,6 +165,11 @@ fn type_name(kind: Type) -> &'static str {
     }
 }
 
+/// A piece of a pattern, in quotes where it would else be blanks nobody sees.
+fn visible(atom: &str) -> Cow<'_, str> {
+    if atom.trim() == atom { Cow::Borrowed(atom) } else { Cow::Owned(format!("{atom:?}")) }
+}
+
 fn write_text(
     output: &mut impl Write,
     number: u64,
@@ -186,7 +192,7 @@ fn write_text(
         Outcome::NoMatch => match failure {
             Some(failure) => {
                 let at = line[..failure.offset].chars().count() + 1;
-                write!(output, "{number}: no match: character {at} does not fit {}", failure.atom)?;
+                write!(output, "{number}: no match: character {at} does not fit {}", visible(&failure.atom))?;
                 if let Some(definition) = &failure.definition {
                     write!(output, " (of %{{{definition}}})")?;
                 }
@@ -303,6 +309,12 @@ mod tests {
             debugged("a %{HTTPDAT:x}", Output::Text, ""),
             "pattern:3: unknown pattern %{HTTPDAT}; did you mean %{HTTPDATE}?\n  a %{HTTPDAT:x}\n    ^"
         );
+    }
+
+    #[test]
+    fn a_piece_of_blanks_is_seen() {
+        let shown = debugged("%{WORD:a} %{WORD:b}", Output::Text, "nope\n");
+        assert!(shown.contains("character 5 does not fit \" \"\n"), "{shown}");
     }
 
     #[test]
