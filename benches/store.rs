@@ -8,10 +8,10 @@ use std::error::Error;
 use std::fmt::Write;
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use loghound::record::{Event, Fields, Record, Role, Stream, StreamKey, Value, time};
+use loghound::record::{Event, Fields, GrammarRef, Record, Role, Stream, StreamKey, Value, time};
 use loghound::store::{Options, Store};
 use serde_json::json;
 
@@ -137,8 +137,7 @@ fn stream(n: u64) -> Arc<Stream> {
         fields: fields.as_object().cloned().unwrap_or_default(),
         sender: format!("node-{}", n % 24),
         identity_seed: n,
-        grammar: AtomicU32::new(0),
-        misses: AtomicU32::new(0),
+        memory: AtomicU64::new(0),
     })
 }
 
@@ -258,7 +257,11 @@ impl Line {
         for (name, value) in &self.numbers {
             fields.push(*name, Role::Keyword, Value::U64(*value));
         }
-        f(&Record { event: &event, grammar: Some(self.grammar), fields: &fields })
+        f(&Record {
+            event: &event,
+            grammar: Some(GrammarRef { name: self.grammar, version: 1, source: "" }),
+            fields: &fields,
+        })
     }
 }
 

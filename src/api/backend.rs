@@ -17,6 +17,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Records that match from now on. Dropping the receiver ends the tail. A full channel means a slow client: the
     /// sender counts what it leaves out and says so in the next event.
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError>;
+    fn grammars(&self) -> GrammarsAnswer;
     /// Named checks. Must not wait for a disk or a lock held across one.
     fn ready(&self) -> Readiness;
     /// Brings gauges up to date before a scrape: journal usage, free disk, shards.
@@ -126,6 +127,27 @@ pub struct FieldInfo {
     /// Other names that queries accept for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+}
+
+/// The grammars in use.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct GrammarsAnswer {
+    pub grammars: Vec<GrammarInfo>,
+    /// Why the grammar files as they are now are not in use; empty when they are.
+    pub problems: Vec<String>,
+}
+
+/// A format that lines are read by.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct GrammarInfo {
+    pub name: String,
+    /// Differs when what the grammar says does: hex.
+    pub version: String,
+    pub about: String,
+    /// Its patterns; none where the parser is part of the program.
+    pub patterns: Vec<String>,
+    /// The fields it gives; none where they are the line's own.
+    pub fields: Vec<String>,
 }
 
 #[derive(Debug, Clone)]

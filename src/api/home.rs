@@ -10,6 +10,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/api/v1/fields", "known fields with their types"),
     ("/api/v1/context", "lines around a line: id, before, after"),
     ("/api/v1/tail", "live records, as server-sent events: q"),
+    ("/api/v1/grammars", "the formats that lines are read by"),
     ("/openapi.json", "all of it, described"),
     ("/metrics", "loghound's own numbers, for Prometheus"),
     ("/livez", "does the process live"),

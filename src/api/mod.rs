@@ -6,6 +6,7 @@
 
 mod backend;
 mod error;
+mod grammars;
 mod handlers;
 mod health;
 mod home;
@@ -20,7 +21,8 @@ mod time;
 
 pub use backend::{
     Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
-    HistogramAnswer, HistogramRequest, QueryError, Readiness, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, QueryError, Readiness, SearchAnswer, SearchRequest,
+    Sort, TailEvent, TimeRange,
 };
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};

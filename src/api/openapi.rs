@@ -9,17 +9,18 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{handlers, health, tail};
+use super::{grammars, handlers, health, tail};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "loghound", description = "Search, watch and count the records that loghound keeps."),
     paths(
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
+        grammars::grammars,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),
-    tags((name = "query"), (name = "health")),
+    tags((name = "query"), (name = "grammars"), (name = "health")),
 )]
 struct Description;
 

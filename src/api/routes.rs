@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::error::Problem;
 use super::run::Shared;
-use super::{Backend, handlers, health, home, openapi, tail};
+use super::{Backend, grammars, handlers, health, home, openapi, tail};
 use crate::telemetry::Metrics;
 
 /// Limits of the HTTP side.
@@ -77,6 +77,7 @@ pub fn router(
         .route("/api/v1/facets", get(handlers::facets).post(handlers::facets))
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))
+        .route("/api/v1/grammars", get(grammars::grammars))
         .route("/api/v1/tail", get(tail::tail))
         .route("/openapi.json", get(openapi::document))
         .route("/metrics", get(health::metrics))

@@ -56,6 +56,10 @@ impl Fake {
 }
 
 impl Backend for Fake {
+    fn grammars(&self) -> GrammarsAnswer {
+        GrammarsAnswer { problems: vec!["g.yaml: no samples".to_owned()], ..Default::default() }
+    }
+
     fn search(&self, r: SearchRequest) -> Result<SearchAnswer, QueryError> {
         assert!(r.deadline > Instant::now());
         self.note(&r.query, format!("{} {:?} {} {:?} {:?}", r.query, r.range, r.limit, r.sort, r.cursor))?;
@@ -179,6 +183,8 @@ async fn queries_are_answered_with_what_was_asked() {
         assert_eq!(body, answer, "{uri}");
         assert_eq!(*fake.asked.lock(), asked, "{uri}");
     }
+    let (_, grammars) = get_json(&api, "/api/v1/grammars").await;
+    assert_eq!(grammars, json!({"grammars": [], "problems": ["g.yaml: no samples"]}));
     let (_, fields) = get_json(&api, "/api/v1/fields").await;
     assert_eq!(fields, json!({"fields": [{"name": "level", "type": "keyword", "aliases": ["log.level"]}]}));
     assert_eq!(get_json(&api, "/api/v1/context?id=known").await.1["record"], json!({"message": "m"}));

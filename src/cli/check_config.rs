@@ -19,7 +19,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let config = args.serve.load()?;
-    super::grammars::parser(config.grammars_dir.as_deref())?;
+    super::grammars::open(&config)?;
     println!("beats  {}\nhttp   {}\ndata   {}", config.beats.listen, config.http.listen, config.data_dir.display());
     println!("the configuration can be used");
     Ok(())

@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::Usage;
-use crate::parse::{Grammar, Parser, embedded_text, load};
+use crate::config::Config;
+use crate::parse::{Grammar, Grammars, Parser, embedded_text, load};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -49,6 +50,12 @@ pub fn parser(dir: Option<&Path>) -> Result<Parser, Usage> {
         None => Ok(Parser::builtin()),
         Some(dir) => Parser::with_directory(dir).map_err(|problems| Usage(problems.join("\n"))),
     }
+}
+
+/// The grammars that a configuration names.
+pub fn open(config: &Config) -> Result<Grammars, Usage> {
+    let opened = Grammars::open(config.grammars_dir.clone(), config.routes.clone());
+    opened.map_err(|problems| Usage(problems.join("\n")))
 }
 
 fn list(parser: &Parser) -> String {

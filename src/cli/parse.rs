@@ -116,7 +116,7 @@ fn ndjson_record(parser: &Parser, grammar: &str, content: &[u8]) -> Result<Json,
 
 fn parse<'a>(parser: &Parser, grammar: &str, line: &'a str, fields: &mut Fields<'a>) -> Option<&'static str> {
     if grammar == "auto" {
-        return parser.parse_auto(line, fields);
+        return parser.parse_auto(line, fields).map(|grammar| grammar.name);
     }
     let name = parser.grammar(grammar)?.name;
     parser.parse_as(name, line, fields).then_some(name)

@@ -4,14 +4,12 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{ClientAuth, Config};
 use crate::decode::DedupeLimits;
 use crate::ingest::beats;
 use crate::ingest::frame::Limits;
-use crate::parse::Parser;
 use crate::{api, pipeline, store, telemetry};
 
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -101,8 +99,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.load()?;
     telemetry::init_logs(&config.log.level, config.log.format)?;
     let data_dir = config.data_dir.clone();
-    let parser = super::grammars::parser(config.grammars_dir.as_deref())?;
-    pipeline::run(settings(&config, parser), |at| {
+    let grammars = super::grammars::open(&config)?;
+    pipeline::run(settings(&config), grammars, |at| {
         // Where nobody reads standard output, the ports are open all the same.
         let mut stdout = io::stdout().lock();
         let _ = stdout.write_all(banner(at.beats, at.http, &data_dir, &program()).as_bytes());
@@ -112,7 +110,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The configuration in the words of the rooms it is for.
-fn settings(config: &Config, parser: Parser) -> pipeline::Settings {
+fn settings(config: &Config) -> pipeline::Settings {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let tls = &config.beats.tls;
     let beats_tls = tls.certificate.clone().zip(tls.key.clone()).map(|(certificate, key)| beats::tls::TlsFiles {
@@ -127,7 +125,6 @@ fn settings(config: &Config, parser: Parser) -> pipeline::Settings {
     });
     pipeline::Settings {
         data_dir: config.data_dir.clone(),
-        parser: Arc::new(parser),
         beats_listen: config.beats.listen.to_string(),
         beats: beats::Settings {
             limits: Limits {

@@ -61,7 +61,7 @@ pub fn write_all(mut input: impl BufRead, mut output: impl Write) -> anyhow::Res
 /// A container runtime's wrapper comes off, a klog line names its log statement; any other line is taken as it is.
 fn observe(miner: &mut Miner, parser: &Parser, line: &str) -> Observed {
     let mut fields = Fields::new();
-    let grammar = parser.parse_auto(line, &mut fields);
+    let grammar = parser.parse_auto(line, &mut fields).map(|grammar| grammar.name);
     let message = |name: &str| match fields.get(name) {
         Some(Value::Str(text)) => Some(text),
         _ => None,

@@ -6,8 +6,9 @@ use serde_json::Value as Json;
 
 pub struct Entry {
     pub key: String,
-    /// A scalar's text; `None` for a list.
-    pub value: Option<String>,
+    /// A scalar's text, or a list as JSON.
+    pub value: String,
+    pub list: bool,
     /// From 1.
     pub line: usize,
 }
@@ -52,7 +53,7 @@ pub fn entries(text: &str) -> Result<Vec<Entry>, String> {
 }
 
 fn flatten(prefix: &str, value: &Json, entries: &mut Vec<Entry>) {
-    let mut push = |value| entries.push(Entry { key: prefix.to_owned(), value, line: 0 });
+    let mut push = |value, list| entries.push(Entry { key: prefix.to_owned(), value, list, line: 0 });
     match value {
         Json::Object(members) => {
             for (name, member) in members {
@@ -62,9 +63,9 @@ fn flatten(prefix: &str, value: &Json, entries: &mut Vec<Entry>) {
         }
         // A key without a value keeps its default.
         Json::Null => {}
-        Json::Array(_) => push(None),
-        Json::String(text) => push(Some(text.clone())),
-        Json::Number(_) | Json::Bool(_) => push(Some(value.to_string())),
+        Json::Array(_) => push(value.to_string(), true),
+        Json::String(text) => push(text.clone(), false),
+        Json::Number(_) | Json::Bool(_) => push(value.to_string(), false),
     }
 }
 

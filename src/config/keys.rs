@@ -4,23 +4,29 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::values::{bytes, duration};
-use super::{ClientAuth, Config};
+use super::{ClientAuth, Config, Route};
 
 pub struct Key {
     /// Dotted; the environment's name is `LOGHOUND_` and this in capitals, dots as underscores.
     pub name: &'static str,
     pub help: &'static str,
+    /// The value is a list, given as YAML.
+    pub list: bool,
     pub set: fn(&mut Config, &str) -> Result<(), String>,
 }
 
 fn key(name: &'static str, help: &'static str, set: fn(&mut Config, &str) -> Result<(), String>) -> Key {
-    Key { name, help, set }
+    Key { name, help, list: false, set }
 }
 
 pub fn keys() -> Vec<Key> {
     vec![
         key("data_dir", "where everything is kept", |c, v| put(&mut c.data_dir, path(v))),
         key("grammars_dir", "grammar files beside those built in", |c, v| put(&mut c.grammars_dir, path(v).map(Some))),
+        Key {
+            list: true,
+            ..key("routes", "which streams' lines have which grammar", |c, v| put(&mut c.routes, routes(v)))
+        },
         key("insecure", "listen beyond loopback without authentication", |c, v| put(&mut c.insecure, boolean(v))),
         key("beats.listen", "where Filebeat's output.logstash connects", |c, v| put(&mut c.beats.listen, address(v))),
         key("beats.connections_max", "connections at once", |c, v| put(&mut c.beats.connections_max, count(v))),
@@ -81,6 +87,18 @@ fn put<T>(slot: &mut T, value: Result<T, String>) -> Result<(), String> {
 
 fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("a path is missing".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn routes(text: &str) -> Result<Vec<Route>, String> {
+    let routes: Vec<Route> = serde_saphyr::from_str(text).map_err(|error| {
+        format!(
+            "{error}\n  write a list such as [{{when: {{kubernetes.container.name: [web, 'api-*']}}, grammar: nginx}}]"
+        )
+    })?;
+    match routes.iter().find(|route| route.when.is_empty()) {
+        Some(route) => Err(format!("the rule for {} holds for every stream: name a field", route.grammar)),
+        None => Ok(routes),
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

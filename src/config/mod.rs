@@ -10,6 +10,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
+
+use crate::record::When;
 use crate::telemetry::LogFormat;
 pub use keys::{Key, keys};
 
@@ -17,6 +20,7 @@ pub use keys::{Key, keys};
 pub struct Config {
     pub data_dir: PathBuf,
     pub grammars_dir: Option<PathBuf>,
+    pub routes: Vec<Route>,
     pub insecure: bool,
     pub beats: Beats,
     pub http: Http,
@@ -24,6 +28,14 @@ pub struct Config {
     pub store: Store,
     pub log: Log,
     pub stop_timeout: Duration,
+}
+
+/// Sends the lines of some streams to a grammar; of several rules the first that holds counts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    pub when: When,
+    pub grammar: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +98,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("./loghound-data"),
             grammars_dir: None,
+            routes: Vec::new(),
             insecure: false,
             beats: Beats {
                 listen: SocketAddr::from(([127, 0, 0, 1], 5044)),
@@ -144,9 +157,11 @@ pub fn load(
             Ok(entries) => {
                 for entry in entries {
                     let place = format!("{}:{}", path.display(), entry.line);
-                    match entry.value {
-                        Some(value) => set(&entry.key, &value, place, &mut problems),
-                        None => problems.push(format!("{place}: {}: a single value is expected", entry.key)),
+                    let takes_list = keys.iter().any(|key| key.list && key.name == entry.key);
+                    if entry.list && !takes_list {
+                        problems.push(format!("{place}: {}: a single value is expected", entry.key));
+                    } else {
+                        set(&entry.key, &entry.value, place, &mut problems);
                     }
                 }
             }

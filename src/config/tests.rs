@@ -73,8 +73,12 @@ fn the_example_file_has_every_key_at_its_default() {
     assert_eq!(load(Some(&path), [], &[]).unwrap(), Config::default());
     // With what is commented out, no key is missing.
     let text = std::fs::read_to_string(&path).unwrap();
-    let uncommented =
-        text.replace("# grammars_dir:", "grammars_dir:").replace("  # tls:", "  tls:").replace("  #   ", "    ");
+    let uncommented = text
+        .replace("# grammars_dir:", "grammars_dir:")
+        .replace("# routes:", "routes:")
+        .replace("#   - {", "  - {")
+        .replace("  # tls:", "  tls:")
+        .replace("  #   ", "    ");
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("c.yaml");
     std::fs::write(&copy, uncommented).unwrap();

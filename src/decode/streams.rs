@@ -194,6 +194,5 @@ fn new_stream(mut fields: Map<String, Json>, peer: &str) -> Stream {
     fields.extend(derived.map(|kubernetes| ("kubernetes".to_owned(), kubernetes)));
     let canonical = json!(fields).to_string();
     let key = StreamKey(xxh3_128(canonical.as_bytes()));
-    let (grammar, misses) = Default::default();
-    Stream { key, fields, canonical, sender, identity_seed, grammar, misses }
+    Stream { key, fields, canonical, sender, identity_seed, memory: Default::default() }
 }

@@ -21,7 +21,9 @@ thread_local! {
 impl Choice {
     pub fn new(grammars: &[Arc<Grammar>]) -> Self {
         let (mut patterns, mut owners) = (Vec::new(), Vec::new());
-        for (place, grammar) in grammars.iter().enumerate() {
+        // Those for certain streams only are reached by the rule that says so.
+        let for_all = grammars.iter().enumerate().filter(|(_, grammar)| grammar.when.is_empty());
+        for (place, grammar) in for_all {
             for pattern in grammar.patterns.iter().flat_map(|patterns| patterns.hirs()) {
                 patterns.push(pattern.clone());
                 owners.push(place);

@@ -8,12 +8,13 @@
 //! Lines that no parser written by hand knows go to the grammars of files, in their order. Those may overlap: there the
 //! remembered grammar of a stream wins over one that stands before it.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::borrow::Cow;
 
-use crate::record::{Field, Fields, Stream, Value};
+use crate::record::{Field, Fields, Value};
 
 use super::Parser;
 use super::formats::{cri, docker, envoy, envoy_json, json, klog, logfmt, syslog};
+use super::grammar::Grammar;
 
 /// A name that no grammar has.
 #[derive(Debug, thiserror::Error)]
@@ -62,18 +63,17 @@ impl Builtin {
     }
 }
 
-/// A grammar of a [`Parser`]: its place among [`Parser::grammars`], where those written by hand come first. One more
-/// than that is what [`Stream::grammar`] holds.
+/// A grammar of a [`Parser`]: its place among [`Parser::grammars`], where those written by hand come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Id(u32);
+pub(super) struct Id(u16);
 
 impl Id {
     const fn of(builtin: Builtin) -> Self {
-        Self(builtin as u32)
+        Self(builtin as u16)
     }
 
-    pub(super) const KLOG: Self = Self::of(Builtin::Klog);
-    pub(super) const ENVOY: Self = Self::of(Builtin::Envoy);
+    const KLOG: Self = Self::of(Builtin::Klog);
+    const ENVOY: Self = Self::of(Builtin::Envoy);
     const JSON: Self = Self::of(Builtin::Json);
     const CRI: Self = Self::of(Builtin::Cri);
     const DOCKER: Self = Self::of(Builtin::Docker);
@@ -81,13 +81,13 @@ impl Id {
     const SYSLOG_5424: Self = Self::of(Builtin::Syslog5424);
     const LOGFMT: Self = Self::of(Builtin::Logfmt);
 
-    /// The grammar at that place.
+    /// The grammar at that place, which is below [`GRAMMARS_MAX`](super::GRAMMARS_MAX).
     pub(super) fn at(index: usize) -> Self {
-        Self(index as u32)
+        Self(index as u16)
     }
 
     pub(super) fn index(self) -> usize {
-        self.0 as usize
+        self.0.into()
     }
 
     fn is_builtin(self) -> bool {
@@ -95,39 +95,19 @@ impl Id {
     }
 }
 
-/// Lines of another grammar in a row after which a stream is taken to have changed (a container restarted with other
-/// flags); a single stray line is no reason.
-const MISSES_BEFORE_CHANGE: u32 = 8;
-
-pub(super) fn remembered(stream: &Stream) -> Option<Id> {
-    stream.grammar.load(Relaxed).checked_sub(1).map(Id)
-}
-
-/// Writes only where something changed: a stream's lines are parsed on several threads.
-pub(super) fn remember(stream: &Stream, remembered: Option<Id>, found: Option<Id>) {
-    match (remembered, found) {
-        (None, None) => {}
-        (None, Some(found)) => stream.grammar.store(found.0 + 1, Relaxed),
-        (Some(old), Some(found)) if old == found => {
-            if stream.misses.load(Relaxed) != 0 {
-                stream.misses.store(0, Relaxed);
-            }
-        }
-        // Lines of no grammar are stack traces and continuations: they say nothing against the remembered one.
-        (Some(_), None) => {}
-        (Some(_), Some(found)) => {
-            if stream.misses.fetch_add(1, Relaxed) + 1 >= MISSES_BEFORE_CHANGE {
-                stream.grammar.store(found.0 + 1, Relaxed);
-                stream.misses.store(0, Relaxed);
-            }
-        }
-    }
+/// What to try before looking at the line.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct First {
+    /// A rule sends the stream's lines to this grammar.
+    pub route: Option<Id>,
+    /// The stream's lines so far had this one.
+    pub remembered: Option<Id>,
 }
 
 /// Parses by what the line looks like. `first` says what to try before looking.
-pub(super) fn parse<'a>(parser: &Parser, first: Option<Id>, line: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
+pub(super) fn parse<'a>(parser: &Parser, first: First, line: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
     // These two shortcuts are exclusive of all other grammars, so they cannot change the answer.
-    match first {
+    match first.remembered.filter(|_| first.route.is_none()) {
         Some(Id::KLOG) if klog::parse(line, fields) => return Some(Id::KLOG),
         Some(Id::ENVOY) if envoy::parse(line, fields) => return Some(Id::ENVOY),
         _ => {}
@@ -169,45 +149,47 @@ pub(super) fn parse<'a>(parser: &Parser, first: Option<Id>, line: &'a str, field
 }
 
 /// Parses with one grammar.
-pub(super) fn parse_as<'a>(parser: &Parser, id: Id, line: &'a str, fields: &mut Fields<'a>) -> bool {
-    match id {
-        Id::CRI => return cri::split(line).map(|wrapper| wrapper.push_all(fields)).is_some(),
-        Id::DOCKER => return docker::split(line).map(|wrapper| wrapper.push_all(fields)).is_some(),
+pub(super) fn parse_as<'a>(grammar: &Grammar, line: &'a str, fields: &mut Fields<'a>) -> bool {
+    match grammar.hand {
+        Some(Builtin::Cri) => return cri::split(line).map(|wrapper| wrapper.push_all(fields)).is_some(),
+        Some(Builtin::Docker) => return docker::split(line).map(|wrapper| wrapper.push_all(fields)).is_some(),
         _ => {}
     }
     match line.as_bytes().first() {
         Some(b'0'..=b'9') => match cri::split(line) {
             Some(wrapper) => {
-                let fits = content_as(parser, id, wrapper.message, fields);
+                let fits = content_as(grammar, wrapper.message, fields);
                 if fits {
                     wrapper.push_outer(fields);
                 }
                 fits
             }
-            None => content_as(parser, id, line, fields),
+            None => content_as(grammar, line, fields),
         },
         Some(b'{') if docker::may_be(line) => {
             if let Some(wrapper) = docker::split(line) {
                 let mut inner = Fields::new();
-                if content_as(parser, id, &wrapper.message, &mut inner) {
+                if content_as(grammar, &wrapper.message, &mut inner) {
                     append_owned(inner, fields);
                     wrapper.push_outer(fields);
                     return true;
                 }
             }
             // Docker's object is a JSON object too, for who asks for that.
-            content_as(parser, id, line, fields)
+            content_as(grammar, line, fields)
         }
-        _ => content_as(parser, id, line, fields),
+        _ => content_as(grammar, line, fields),
     }
 }
 
 /// The content of a wrapper, or a line without one.
-fn content<'a>(parser: &Parser, first: Option<Id>, text: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
-    if let Some(id) = first.filter(|id| !id.is_builtin())
-        && content_as(parser, id, text, fields)
-    {
-        return Some(id);
+fn content<'a>(parser: &Parser, first: First, text: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
+    // What is written by hand comes next anyway, and no order among those changes the answer.
+    let remembered = first.remembered.filter(|id| !id.is_builtin() && first.route != Some(*id));
+    for id in first.route.into_iter().chain(remembered) {
+        if parser.grammars.get(id.index()).is_some_and(|grammar| content_as(grammar, text, fields)) {
+            return Some(id);
+        }
     }
     by_hand(text, fields)
         .or_else(|| parser.choice.first(text, |place| parser.grammars[place].parse(text, fields)).map(Id::at))
@@ -236,11 +218,11 @@ fn by_hand<'a>(text: &'a str, fields: &mut Fields<'a>) -> Option<Id> {
     }
 }
 
-fn content_as<'a>(parser: &Parser, id: Id, text: &'a str, fields: &mut Fields<'a>) -> bool {
-    match id {
-        Id::KLOG => klog::parse(text, fields),
-        Id::JSON => json::parse(text, fields),
-        Id::ENVOY if text.starts_with(['{', ' ', '\t']) => {
+fn content_as<'a>(grammar: &Grammar, text: &'a str, fields: &mut Fields<'a>) -> bool {
+    match grammar.hand {
+        Some(Builtin::Klog) => klog::parse(text, fields),
+        Some(Builtin::Json) => json::parse(text, fields),
+        Some(Builtin::Envoy) if text.starts_with(['{', ' ', '\t']) => {
             let mark = fields.len();
             if json::parse(text, fields) {
                 if envoy_json::refine(fields, mark) {
@@ -250,12 +232,21 @@ fn content_as<'a>(parser: &Parser, id: Id, text: &'a str, fields: &mut Fields<'a
             }
             false
         }
-        Id::ENVOY => envoy::parse(text, fields),
-        Id::SYSLOG_3164 => syslog::parse_3164(text, fields),
-        Id::SYSLOG_5424 => syslog::parse_5424(text, fields),
-        Id::LOGFMT => logfmt::parse(text, fields),
-        Id::CRI | Id::DOCKER => false,
-        id => parser.grammars().get(id.index()).is_some_and(|grammar| grammar.parse(text, fields)),
+        Some(Builtin::Envoy) => envoy::parse(text, fields),
+        Some(Builtin::Syslog3164) => syslog::parse_3164(text, fields),
+        Some(Builtin::Syslog5424) => syslog::parse_5424(text, fields),
+        Some(Builtin::Logfmt) => logfmt::parse(text, fields),
+        Some(Builtin::Cri | Builtin::Docker) => false,
+        None => grammar.parse(text, fields),
+    }
+}
+
+/// What is left of a line when a container runtime's wrapper is taken off.
+pub(super) fn unwrapped(line: &str) -> Cow<'_, str> {
+    match line.as_bytes().first() {
+        Some(b'0'..=b'9') => cri::split(line).map_or(line, |wrapper| wrapper.message).into(),
+        Some(b'{') if docker::may_be(line) => docker::split(line).map_or(line.into(), |wrapper| wrapper.message),
+        _ => line.into(),
     }
 }
 

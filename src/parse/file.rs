@@ -4,6 +4,7 @@
 //! name: example
 //! about: what writes it
 //! definitions: {WHEN: '\d+'}            # patterns that only this file knows
+//! when: {log.file.path: '/var/log/example/*'}   # only lines of such streams; several values: a list
 //! patterns: ['^%{WHEN:time} %{GREEDYDATA:msg}$']   # the first that fits counts
 //! fields: {time: {type: int}, msg: {role: text}}
 //! absent: ['-']                         # values that stand for none, except as text
@@ -15,11 +16,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use crate::record::{Fields, Role};
+use crate::record::{Fields, Role, When};
 
 use super::grammar::{FieldSpec, Grammar};
 use super::grok::{CompileError, Library};
@@ -48,6 +50,8 @@ pub enum FileError {
     NoSuchField(String),
     #[error("alias {alias}: no pattern captures {field}")]
     NoSuchAlias { alias: String, field: String },
+    #[error("when: {{}} holds for every stream; name a field, or leave `when` out")]
+    WhenEmpty,
     #[error("no samples: show at least one line with the fields it gives")]
     NoSamples,
     #[error("sample {number}: {line}\n  gives    {found}\n  expected {expected}")]
@@ -62,6 +66,8 @@ struct File {
     about: String,
     #[serde(default)]
     definitions: BTreeMap<String, String>,
+    #[serde(default)]
+    when: WhenText,
     patterns: Vec<String>,
     #[serde(default)]
     fields: BTreeMap<String, FieldText>,
@@ -71,6 +77,29 @@ struct File {
     aliases: BTreeMap<String, String>,
     #[serde(default)]
     samples: Vec<Sample>,
+}
+
+/// Conditions, or a list of which any may hold.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WhenText {
+    One(When),
+    Any(Vec<When>),
+}
+
+impl Default for WhenText {
+    fn default() -> Self {
+        Self::Any(Vec::new())
+    }
+}
+
+impl WhenText {
+    fn into_vec(self) -> Vec<When> {
+        match self {
+            Self::One(when) => vec![when],
+            Self::Any(any) => any,
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -119,7 +148,7 @@ pub(super) fn embedded() -> Vec<Grammar> {
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A file, with its text or why there is none.
-type Read = (PathBuf, Result<String, String>);
+pub(super) type Read = (PathBuf, Result<String, String>);
 
 /// The `*.yaml` files of a directory in the order of their names.
 pub(super) fn texts(dir: &Path) -> Result<Vec<Read>, String> {
@@ -170,11 +199,16 @@ pub fn load(text: &str) -> Result<Grammar, FileError> {
     Ok(grammar)
 }
 
-fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
+/// Reads a grammar without proving it: its text was proven when it was loaded first.
+pub(super) fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
     let file: File = serde_saphyr::from_str(text).map_err(|error| FileError::Yaml(error.to_string()))?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if file.name.is_empty() || file.name == "auto" || !file.name.chars().all(plain) {
         return Err(FileError::Name(file.name));
+    }
+    let when = file.when.into_vec();
+    if when.iter().any(When::is_empty) {
+        return Err(FileError::WhenEmpty);
     }
     let mut library = Library::standard();
     for (name, text) in &file.definitions {
@@ -207,10 +241,16 @@ fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
     let aliases = file.aliases.iter().map(|(alias, field)| (intern(alias), intern(field))).collect();
     let grammar = Grammar {
         name: intern(&file.name),
+        version: xxhash_rust::xxh3::xxh3_64(text.as_bytes()),
+        source: text.to_owned(),
         about: file.about,
         aliases,
         fields,
         covers_line: false,
+        hand: None,
+        when,
+        library: Arc::new(library),
+        explainers: OnceLock::new(),
         patterns: Some(patterns),
     };
     Ok((grammar, file.samples))
@@ -249,7 +289,7 @@ mod tests {
         write("2.yaml", "nginx", "^(?<a>x..?)$");
         std::fs::write(dir.path().join("README"), "no grammar").unwrap();
         let parser = Parser::with_directory(dir.path()).unwrap();
-        let auto = |line: &str| parser.parse_auto(line, &mut Fields::new());
+        let auto = |line: &str| parser.parse_auto(line, &mut Fields::new()).map(|grammar| grammar.name);
         assert_eq!((auto("xy"), auto("xyz"), auto("y")), (Some("nginx"), Some("nginx"), None));
         assert!(parser.parse_as("mine", "xy", &mut Fields::new()));
         write("2.yaml", "klog", "^(?<a>x..?)$");

@@ -1,9 +1,12 @@
 //! What the rest of the program may know of a grammar: its fields, their roles, the names queries may use for them.
 
-use crate::record::{Fields, Role};
+use std::sync::{Arc, OnceLock};
 
-use super::detect::Builtin;
+use crate::record::{Fields, GrammarRef, Role, When};
+
+use super::detect::{self, Builtin};
 use super::formats::{cri, docker, envoy, klog, logfmt, syslog};
+use super::grok::{Explainer, Explanation, Library};
 use super::patterns::Patterns;
 
 /// A field a grammar can give.
@@ -26,10 +29,17 @@ impl FieldSpec {
     }
 }
 
+/// Version of the parsers written by hand. Raise it when one of them gives other fields for a line than before.
+pub const HAND_VERSION: u64 = 1;
+
 /// A grammar, described.
 #[derive(Debug)]
 pub struct Grammar {
     pub name: &'static str,
+    /// Differs where what the grammar says does; of a parser written by hand [`HAND_VERSION`].
+    pub version: u64,
+    /// The file's text; empty for a parser written by hand.
+    pub source: String,
     /// What writes it.
     pub about: String,
     /// Other names for fields, ECS first: (alias, field), both dotted.
@@ -38,6 +48,13 @@ pub struct Grammar {
     pub fields: Vec<FieldSpec>,
     /// Whether every word of a line written as text stands in one of its fields. See [`Grammar::covers`].
     pub covers_line: bool,
+    pub(super) hand: Option<Builtin>,
+    /// Which streams' lines it is for, any of these; where none is said, it is tried on all.
+    pub(super) when: Vec<When>,
+    /// What its patterns refer to.
+    pub(super) library: Arc<Library>,
+    /// Made when a failure is to be explained.
+    pub(super) explainers: OnceLock<Vec<Explainer>>,
     /// What a grammar file says; `None` for a parser written by hand.
     pub(super) patterns: Option<Patterns>,
 }
@@ -53,14 +70,34 @@ impl Grammar {
         matches!(content.as_bytes().first(), Some(b'I' | b'W' | b'E' | b'F' | b'['))
     }
 
+    /// How a record names it.
+    pub fn key(&self) -> GrammarRef<'_> {
+        GrammarRef { name: self.name, version: self.version, source: &self.source }
+    }
+
     /// The texts of its patterns; none where the parser is written by hand.
     pub fn patterns(&self) -> impl Iterator<Item = &str> {
         self.patterns.iter().flat_map(Patterns::texts)
     }
 
+    /// Parses a line, a container runtime's wrapper included; leaves `fields` alone where it is of another grammar.
+    pub fn parse_line<'a>(&self, line: &'a str, fields: &mut Fields<'a>) -> bool {
+        detect::parse_as(self, line, fields)
+    }
+
     /// Parses by the patterns.
     pub(super) fn parse<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> bool {
         self.patterns.as_ref().is_some_and(|patterns| patterns.parse(text, fields))
+    }
+
+    /// Which of its patterns comes furthest in a text that none of them fits, and what stopped it there.
+    pub fn explain(&self, text: &str) -> Option<Explanation> {
+        let explainers = self.explainers.get_or_init(|| {
+            self.patterns().map(|pattern| Explainer::new(Arc::clone(&self.library), pattern)).collect()
+        });
+        let explained = explainers.iter().filter_map(|explainer| explainer.explain(text));
+        // Of equals the first, which is the one its author would try.
+        explained.reduce(|best, next| if next.offset > best.offset { next } else { best })
     }
 
     /// The field that an alias stands for.
@@ -71,6 +108,7 @@ impl Grammar {
 
 /// The grammars whose parsers are written by hand, in the order of [`Builtin::ALL`].
 pub(super) fn builtin() -> Vec<Grammar> {
+    let library = Arc::new(Library::default());
     let grammar = |id: Builtin| {
         let (about, aliases, fields, covers_line): (_, &[_], &[_], _) = match id {
             Builtin::Klog => ("klog, the log of Kubernetes' own programs", klog::ALIASES, klog::FIELDS, true),
@@ -83,7 +121,20 @@ pub(super) fn builtin() -> Vec<Grammar> {
             Builtin::Logfmt => ("key=value pairs", logfmt::ALIASES, logfmt::FIELDS, false),
         };
         let (aliases, fields) = (aliases.to_vec(), fields.to_vec());
-        Grammar { name: id.name(), about: about.to_owned(), aliases, fields, covers_line, patterns: None }
+        Grammar {
+            name: id.name(),
+            version: HAND_VERSION,
+            source: String::new(),
+            about: about.to_owned(),
+            aliases,
+            fields,
+            covers_line,
+            hand: Some(id),
+            when: Vec::new(),
+            library: Arc::clone(&library),
+            explainers: OnceLock::new(),
+            patterns: None,
+        }
     };
     Builtin::ALL.into_iter().map(grammar).collect()
 }

@@ -13,10 +13,13 @@ mod detect;
 mod file;
 mod formats;
 mod grammar;
+mod grammars;
 pub mod grok;
+mod memory;
 mod names;
 mod number;
 mod patterns;
+mod routes;
 pub mod scanner;
 pub mod template;
 
@@ -24,20 +27,34 @@ pub use detect::UnknownGrammar;
 pub use file::{FileError, embedded_text, load};
 pub use formats::klog_time::{klog_time, klog_zone_offset};
 pub use grammar::{FieldSpec, Grammar};
+pub use grammars::Grammars;
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
+use crate::config::Route;
 use crate::record::{Fields, Stream};
 
 use choice::Choice;
-use detect::Id;
+use detect::{First, Id};
+use file::Read;
+use memory::Memory;
+use routes::Routes;
+
+/// How [`Parser::explain`] begins.
+const UNPARSED: &str = "no grammar fits this line";
+
+/// More grammars are not taken.
+pub const GRAMMARS_MAX: usize = 10_000;
 
 /// The grammars a program knows. Immutable; share it by `Arc`.
 #[derive(Debug)]
 pub struct Parser {
     grammars: Vec<Arc<Grammar>>,
     choice: Arc<Choice>,
+    routes: Routes,
+    generation: u16,
 }
 
 impl Parser {
@@ -47,34 +64,60 @@ impl Parser {
         static BUILTIN: LazyLock<Parser> = LazyLock::new(|| {
             Parser::of(grammar::builtin().into_iter().chain(file::embedded()).map(Arc::new).collect())
         });
-        Self { grammars: BUILTIN.grammars.clone(), choice: Arc::clone(&BUILTIN.choice) }
+        let (grammars, choice) = (BUILTIN.grammars.clone(), Arc::clone(&BUILTIN.choice));
+        Self { grammars, choice, routes: Routes::default(), generation: memory::next_generation() }
     }
 
     fn of(grammars: Vec<Arc<Grammar>>) -> Self {
         let choice = Arc::new(Choice::new(&grammars));
-        Self { grammars, choice }
+        let mut routes = Routes::default();
+        for (place, grammar) in grammars.iter().enumerate() {
+            grammar.when.iter().for_each(|when| routes.push(when.clone(), Id::at(place)));
+        }
+        Self { grammars, choice, routes, generation: memory::next_generation() }
     }
 
     /// The built-in grammars and those of the `*.yaml` files in a directory, in the order of their names. A file may
     /// replace a built-in grammar that is a file itself. All problems are told at once.
     pub fn with_directory(dir: &Path) -> Result<Self, Vec<String>> {
+        Self::with_files(&file::texts(dir).map_err(|problem| vec![problem])?, &[])
+    }
+
+    fn with_files(files: &[Read], rules: &[Route]) -> Result<Self, Vec<String>> {
         let mut grammars = Self::builtin().grammars;
+        let builtin = grammars.len();
         let mut problems = Vec::new();
-        for (path, text) in file::texts(dir).map_err(|problem| vec![problem])? {
+        for (path, text) in files {
             let place = path.display();
-            match text.and_then(|text| load(&text).map_err(|error| error.to_string())) {
-                Ok(grammar) => {
-                    let known = grammars.iter_mut().find(|known| known.name == grammar.name);
-                    match known {
-                        Some(known) if known.patterns.is_some() => *known = Arc::new(grammar),
-                        Some(_) => problems.push(format!("{place}: {} is built in: take another name", grammar.name)),
-                        None => grammars.push(Arc::new(grammar)),
+            match text.as_ref().map_err(String::clone).and_then(|text| load(text).map_err(|error| error.to_string())) {
+                Ok(grammar) => match grammars.iter().position(|known| known.name == grammar.name) {
+                    None => grammars.push(Arc::new(grammar)),
+                    Some(known) if known >= builtin => {
+                        problems.push(format!("{place}: another file names its grammar {} too", grammar.name));
                     }
-                }
+                    Some(known) if grammars[known].hand.is_none() => grammars[known] = Arc::new(grammar),
+                    Some(_) => problems.push(format!("{place}: {} is built in: take another name", grammar.name)),
+                },
                 Err(problem) => problems.push(format!("{place}: {problem}")),
             }
         }
-        if problems.is_empty() { Ok(Self::of(grammars)) } else { Err(problems) }
+        if grammars.len() > GRAMMARS_MAX {
+            problems.push(format!("{} grammars are more than {GRAMMARS_MAX}", grammars.len()));
+        }
+        let mut routes = Routes::default();
+        for rule in rules {
+            match grammars.iter().position(|grammar| grammar.name == rule.grammar) {
+                Some(place) => routes.push(rule.when.clone(), Id::at(place)),
+                None => problems.push(format!("routes: no grammar is named {:?}", rule.grammar)),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut parser = Self::of(grammars);
+        // The configuration's rules go before the files'.
+        routes.append(std::mem::take(&mut parser.routes));
+        Ok(Self { routes, ..parser })
     }
 
     /// Every grammar, in the order `auto` prefers them.
@@ -96,37 +139,64 @@ impl Parser {
         Err(UnknownGrammar { name: name.to_owned(), known })
     }
 
-    /// Parses a line of a stream: the grammar its lines had so far is tried first, the others after it; what is found
-    /// is remembered in the stream. Appends to `fields` and names the grammar, or leaves them alone.
+    /// Parses a line of a stream: the grammar that a rule sends it to is tried first, then the one its lines had so
+    /// far, then the others; what is found is remembered in the stream. Appends to `fields` and gives the grammar, or
+    /// leaves them alone.
     ///
     /// For the parsers written by hand the memory saves time and never changes an answer. Grammars of files may overlap;
     /// there it keeps a stream with the one it began with.
-    pub fn parse<'a>(&self, stream: &Stream, line: &'a str, fields: &mut Fields<'a>) -> Option<&'static str> {
-        let remembered = detect::remembered(stream);
-        let found = detect::parse(self, remembered, line, fields);
-        detect::remember(stream, remembered, found);
-        found.and_then(|id| self.name(id))
+    pub fn parse<'a>(&self, stream: &Stream, line: &'a str, fields: &mut Fields<'a>) -> Option<&Grammar> {
+        let known = Memory::of(stream, self.generation);
+        let memory = known.unwrap_or_else(|| Memory::new(self.generation, self.routes.of(stream)));
+        let first = First { route: memory.route, remembered: memory.grammar };
+        let found = detect::parse(self, first, line, fields);
+        let after = memory.after(found);
+        // Written only where something changed: the stream is shared.
+        if known != Some(after) {
+            after.store(stream);
+        }
+        found.map(|id| self.at(id))
     }
 
     /// Parses a line by what it looks like, with no memory.
-    pub fn parse_auto<'a>(&self, line: &'a str, fields: &mut Fields<'a>) -> Option<&'static str> {
-        detect::parse(self, None, line, fields).and_then(|id| self.name(id))
+    pub fn parse_auto<'a>(&self, line: &'a str, fields: &mut Fields<'a>) -> Option<&Grammar> {
+        detect::parse(self, First::default(), line, fields).map(|id| self.at(id))
     }
 
     /// Parses a line with the named grammar, `auto` excluded: exactly the fields that [`Parser::parse`] gave when it
-    /// returned that name. False, with `fields` as they were, where the line is not of that grammar.
+    /// returned that one. False, with `fields` as they were, where the line is not of that grammar.
     pub fn parse_as<'a>(&self, grammar: &str, line: &'a str, fields: &mut Fields<'a>) -> bool {
-        let index = self.grammars.iter().position(|known| known.name == grammar);
-        index.is_some_and(|index| detect::parse_as(self, Id::at(index), line, fields))
+        self.grammar(grammar).is_some_and(|grammar| grammar.parse_line(line, fields))
     }
 
-    fn name(&self, id: Id) -> Option<&'static str> {
-        self.grammars.get(id.index()).map(|grammar| grammar.name)
+    /// Why no grammar fits a line: which came furthest, up to which character, and what should have stood there. Meant
+    /// for people, and slow: tens of microseconds.
+    pub fn explain(&self, line: &str) -> String {
+        let content = detect::unwrapped(line);
+        let tried =
+            self.grammars.iter().filter(|grammar| grammar.patterns().next().is_some() && grammar.when.is_empty());
+        let explained = tried.clone().filter_map(|grammar| Some((grammar.name, grammar.explain(&content)?)));
+        let furthest = explained.reduce(|best, next| if next.1.offset > best.1.offset { next } else { best });
+        let mut text = String::from(UNPARSED);
+        if let Some((name, at)) = furthest.filter(|(_, at)| at.offset > 0) {
+            let character = content[..at.offset].chars().count() + 1;
+            let _ = write!(text, ": {name} came furthest, to character {character}, which does not fit `{}`", at.atom);
+            if let Some(definition) = at.definition {
+                let _ = write!(text, " (of %{{{definition}}})");
+            }
+        }
+        let tried: Vec<_> = tried.map(|grammar| grammar.name).collect();
+        let _ = write!(text, "; tried {}", tried.join(", "));
+        text
+    }
+
+    fn at(&self, id: Id) -> &Grammar {
+        &self.grammars[id.index()]
     }
 
     /// The grammar that a stream's lines were found to have.
-    pub fn remembered(&self, stream: &Stream) -> Option<&'static str> {
-        detect::remembered(stream).and_then(|id| self.name(id))
+    pub fn remembered(&self, stream: &Stream) -> Option<&Grammar> {
+        Memory::of(stream, self.generation)?.grammar.map(|id| self.at(id))
     }
 }
 

@@ -10,9 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use crate::api::{
     Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
-    HistogramAnswer, HistogramRequest, QueryError, Readiness, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, QueryError, Readiness, SearchAnswer, SearchRequest,
+    Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
+use crate::parse::Grammar;
 use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, Search, Stop};
 
 pub struct Pipeline {
@@ -123,7 +125,25 @@ impl Backend for Pipeline {
     }
 
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {
-        Ok(self.context.tails.subscribe(self.parse(query)?))
+        Ok(self
+            .context
+            .tails
+            .subscribe(self.parse(query)?, crate::query::Aliases::of(&self.context.grammars.current())))
+    }
+
+    fn grammars(&self) -> GrammarsAnswer {
+        let grammars = &self.context.grammars;
+        let info = |grammar: &Arc<Grammar>| GrammarInfo {
+            name: grammar.name.to_owned(),
+            version: format!("{:x}", grammar.version),
+            about: grammar.about.clone(),
+            patterns: grammar.patterns().map(str::to_owned).collect(),
+            fields: grammar.fields.iter().map(|field| field.name.to_owned()).collect(),
+        };
+        GrammarsAnswer {
+            grammars: grammars.current().grammars().iter().map(info).collect(),
+            problems: grammars.problems(),
+        }
     }
 
     fn ready(&self) -> Readiness {

@@ -39,7 +39,7 @@ use crate::ingest::beats;
 use crate::ingest::dead_letters::{DeadLetter, DeadLetters};
 use crate::ingest::frame;
 use crate::journal::{self, Journal, Position};
-use crate::parse::Parser;
+use crate::parse::Grammars;
 use crate::query::Engine;
 use crate::record::Batch;
 use crate::store::{self, Store};
@@ -49,7 +49,7 @@ use crate::telemetry::Metrics;
 pub struct Context {
     pub store: Arc<Store>,
     pub journal: Journal,
-    pub parser: Arc<Parser>,
+    pub grammars: Arc<Grammars>,
     pub streams: Arc<Streams>,
     pub dead_letters: Mutex<DeadLetters>,
     pub live: live::LiveBatches,
@@ -66,8 +66,8 @@ pub struct Context {
     pub recovered_through: Position,
 }
 
-/// How often the TLS files are looked at.
-const TLS_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// How often the TLS files and the grammar files are looked at.
+const FILES_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Indexing had to stop; it starts again from the last commit.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +105,6 @@ impl Context {
 /// What a process is started with.
 pub struct Settings {
     pub data_dir: PathBuf,
-    pub parser: Arc<Parser>,
     pub beats_listen: String,
     pub beats: beats::Settings,
     pub beats_tls: Option<beats::tls::TlsFiles>,
@@ -149,7 +148,7 @@ pub enum RunError {
 }
 
 /// Runs until SIGTERM or SIGINT, then drains. `announce` is called once both ports are open.
-pub fn run(settings: Settings, announce: impl FnOnce(&Addresses)) -> Result<(), RunError> {
+pub fn run(settings: Settings, grammars: Grammars, announce: impl FnOnce(&Addresses)) -> Result<(), RunError> {
     let _lock = DataDirLock::acquire(&settings.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.workers.clamp(2, 8))
@@ -157,7 +156,7 @@ pub fn run(settings: Settings, announce: impl FnOnce(&Addresses)) -> Result<(), 
         .enable_all()
         .build()
         .map_err(|e| RunError::Start(e.to_string()))?;
-    let context = Arc::new(open(&settings)?);
+    let context = Arc::new(open(&settings, Arc::new(grammars))?);
     let indexer = Arc::new(Indexer::new(Arc::clone(&context), runtime.handle().clone()));
     let (drain, abort) = (indexer.drain_flag(), indexer.abort_flag());
     let served = runtime.block_on(async {
@@ -188,7 +187,7 @@ pub fn run(settings: Settings, announce: impl FnOnce(&Addresses)) -> Result<(), 
 }
 
 /// Opens what is on disk, saying what was found damaged.
-fn open(settings: &Settings) -> Result<Context, RunError> {
+fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunError> {
     let metrics = Arc::new(Metrics::new().map_err(|e| RunError::Start(e.to_string()))?);
     let store = Store::open(settings.data_dir.join("shards"), settings.store.clone())?;
     for damage in store.set_aside() {
@@ -216,17 +215,17 @@ fn open(settings: &Settings) -> Result<Context, RunError> {
     // Were the journal's directory lost, its positions would start over and shards would take new batches for old.
     let held = store.committed().iter().map(|(_, position)| *position).max().unwrap_or(0);
     journal.never_below(Position(held));
-    let (store, parser) = (Arc::new(store), Arc::clone(&settings.parser));
-    let engine = Engine::new(Arc::clone(&store), Arc::clone(&parser));
+    let store = Arc::new(store);
+    let engine = Engine::new(Arc::clone(&store), Arc::clone(&grammars));
     Ok(Context {
         store,
         recovered_through: *journal.durable().borrow(),
         journal,
-        parser,
+        grammars,
         streams: Arc::new(Streams::new(Default::default())),
         dead_letters: Mutex::new(DeadLetters::open(&settings.data_dir.join("dead-letters"))?),
         live: live::LiveBatches::new(settings.live_bytes_max),
-        tails: TailHub::new(engine.aliases().clone()),
+        tails: TailHub::default(),
         engine,
         metrics,
         clock: Clock,
@@ -294,14 +293,18 @@ async fn serve(
     });
     announce(&addresses);
 
-    let mut reload = tokio::time::interval(TLS_CHECK_INTERVAL);
+    let mut reload = tokio::time::interval(FILES_CHECK_INTERVAL);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => if let Some(tls) = &listeners.tls { tls.reload(); },
-            _ = reload.tick() => if let Some(tls) = &listeners.tls { tls.reload(); },
+            _ = hangup.recv() => {}
+            _ = reload.tick() => {}
         }
+        if let Some(tls) = &listeners.tls {
+            tls.reload();
+        }
+        reload_grammars(context).await;
     }
     info!("stopping: finishing the windows in hand, then indexing what is in the journal");
     let deadline = Instant::now() + settings.shutdown_deadline;
@@ -312,4 +315,24 @@ async fn serve(
     closing_api.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(2), api_task).await;
     Ok(deadline)
+}
+
+/// Takes changed grammar files into use, or says why not; batches under way end with the grammars they began with.
+async fn reload_grammars(context: &Arc<Context>) {
+    let reloading = Arc::clone(context);
+    // Compiling patterns takes longer than an event loop may stand still.
+    let reloaded = tokio::task::spawn_blocking(move || reloading.grammars.reload()).await;
+    match reloaded {
+        Ok(Ok(false)) | Err(_) => {}
+        Ok(Ok(true)) => {
+            context.metrics.grammar_reloads.of("taken").inc();
+            info!(grammars = context.grammars.current().grammars().len(), "grammar files changed and are in use");
+        }
+        Ok(Err(problems)) => {
+            context.metrics.grammar_reloads.of("refused").inc();
+            for problem in problems {
+                error!("changed grammar files are not taken, the old grammars stay in use: {problem}");
+            }
+        }
+    }
 }

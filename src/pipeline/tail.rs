@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
 use crate::api::TailEvent;
+use crate::parse::Parser;
 use crate::query::{self, Aliases, Expr};
 use crate::record::Record;
 
@@ -15,26 +16,24 @@ const SUBSCRIBER_RECORDS_MAX: usize = 1024;
 
 struct Subscriber {
     filter: Expr,
+    aliases: Aliases,
     items: mpsc::Sender<TailEvent>,
     skipped: AtomicU64,
 }
 
 /// Who watches now.
+#[derive(Default)]
 pub struct TailHub {
-    aliases: Aliases,
     subscribers: RwLock<Vec<Arc<Subscriber>>>,
     count: AtomicUsize,
 }
 
 impl TailHub {
-    pub fn new(aliases: Aliases) -> Self {
-        Self { aliases, subscribers: RwLock::default(), count: AtomicUsize::new(0) }
-    }
-
-    pub fn subscribe(&self, filter: Expr) -> mpsc::Receiver<TailEvent> {
+    /// `aliases`: what names in `filter` mean.
+    pub fn subscribe(&self, filter: Expr, aliases: Aliases) -> mpsc::Receiver<TailEvent> {
         let (items, receiver) = mpsc::channel(SUBSCRIBER_RECORDS_MAX);
         let mut subscribers = self.subscribers.write();
-        subscribers.push(Arc::new(Subscriber { filter, items, skipped: AtomicU64::new(0) }));
+        subscribers.push(Arc::new(Subscriber { filter, aliases, items, skipped: AtomicU64::new(0) }));
         self.count.store(subscribers.len(), Ordering::Release);
         receiver
     }
@@ -45,15 +44,15 @@ impl TailHub {
     }
 
     /// Offers a record to everyone whose filter it matches.
-    pub fn offer(&self, record: &Record<'_>) {
-        let built = query::build_record(record);
+    pub fn offer(&self, record: &Record<'_>, parser: &Parser) {
+        let built = query::build_record(record, parser);
         let mut gone = false;
         for subscriber in self.subscribers.read().iter() {
             if subscriber.items.is_closed() {
                 gone = true;
                 continue;
             }
-            if !query::matches(&subscriber.filter, &built, &self.aliases) {
+            if !query::matches(&subscriber.filter, &built, &subscriber.aliases) {
                 continue;
             }
             match subscriber.items.try_reserve() {

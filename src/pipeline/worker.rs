@@ -10,6 +10,7 @@ use super::{Context, IndexError};
 use crate::decode::{Decoder, Dedupe};
 use crate::ingest::frame;
 use crate::journal::Position;
+use crate::parse::Grammar;
 use crate::record::{Batch, Event, Fields, Record};
 use crate::store::{self, Cut};
 
@@ -96,28 +97,27 @@ impl<'c> Worker<'c> {
         let tails = self.context.tails.subscribers();
         let mut fields = Fields::new();
         let (mut indexed, mut repeated) = (0u64, 0u64);
+        // One set of grammars for the whole batch.
+        let parser = self.context.grammars.current();
         for (event, repeat) in events.iter().zip(&self.repeats) {
             if *repeat {
                 repeated += 1;
                 continue;
             }
             fields.clear();
-            let grammar = event.message.and_then(|line| self.context.parser.parse(&event.stream, line, &mut fields));
+            let grammar = event.message.and_then(|line| parser.parse(&event.stream, line, &mut fields));
             fields.leave_envelope_alone();
             match (grammar, event.message) {
-                (Some(name), _) => metrics.parse_records.of(name).inc(),
+                (Some(grammar), _) => metrics.parse_records.of(grammar.name).inc(),
                 (None, Some(_)) => metrics.parse_unparsed.of("no_grammar").inc(),
                 (None, None) => {}
             }
-            let record = Record { event, grammar, fields: &fields };
-            let covers_line = match (grammar, event.message) {
-                (Some(name), Some(line)) => self.context.parser.grammar(name).is_some_and(|g| g.covers(line)),
-                _ => false,
-            };
+            let record = Record { event, grammar: grammar.map(Grammar::key), fields: &fields };
+            let covers_line = grammar.zip(event.message).is_some_and(|(grammar, line)| grammar.covers(line));
             self.shard.add(position.0, &record, covers_line)?;
             indexed += 1;
             if tails > 0 {
-                self.context.tails.offer(&record);
+                self.context.tails.offer(&record, &parser);
             }
         }
         if !bad.is_empty() {

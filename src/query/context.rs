@@ -23,12 +23,12 @@ impl Engine {
         deadline: Instant,
     ) -> Result<Option<(Vec<Map<String, Json>>, Map<String, Json>, Vec<Map<String, Json>>)>, Stop> {
         let Some((half, id)) = parse_event_id(event_id) else { return Ok(None) };
-        let shards = self.store.shards();
+        let (shards, language) = (self.store.shards(), self.language());
         let mut found: Option<(Arc<ShardView>, FileOrder, Map<String, Json>, Map<String, Json>)> = None;
         'search: for shard in &shards {
             let Some(number) = shard.streams().iter().position(|s| stream_half(s.key) == half) else { continue };
             for reader in shard.searcher().segment_readers() {
-                let segment = Segment::open(shard, reader, &self.parser, &self.aliases, deadline)?;
+                let segment = Segment::open(shard, reader, &language, deadline)?;
                 for doc in 0..segment.docs() {
                     if segment.ids.first(doc) == Some(id) && segment.streams.first(doc) == Some(number as u64) {
                         let file = file_of(&shard.streams()[number].fields);
@@ -49,7 +49,7 @@ impl Engine {
             }
             let same: Vec<bool> = shard.streams().iter().map(|stream| file_of(&stream.fields) == file).collect();
             for (r, reader) in shard.searcher().segment_readers().iter().enumerate() {
-                let segment = Segment::open(shard, reader, &self.parser, &self.aliases, deadline)?;
+                let segment = Segment::open(shard, reader, &language, deadline)?;
                 for doc in 0..segment.docs() {
                     let number = segment.streams.first(doc).unwrap_or(u64::MAX) as usize;
                     if !same.get(number).copied().unwrap_or(false) {
@@ -76,7 +76,7 @@ impl Engine {
             for (_, s, r, doc) in entries {
                 let shard = &shards[s];
                 let reader = shard.searcher().segment_reader(r);
-                let segment = Segment::open(shard, reader, &self.parser, &self.aliases, deadline)?;
+                let segment = Segment::open(shard, reader, &language, deadline)?;
                 records.push(segment.record(doc)?);
             }
             Ok(records)

@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use super::ast::Expr;
 use super::bits::Bits;
-use super::matches::Aliases;
-use super::segment::{Segment, Stop};
-use crate::parse::Parser;
+use super::segment::{Language, Segment, Stop};
+use crate::parse::Grammars;
 use crate::record::time::{NANOS_PER_DAY, day_of};
 use crate::store::{ShardView, Store};
 
@@ -20,18 +19,17 @@ pub struct Between {
 
 pub struct Engine {
     pub(super) store: Arc<Store>,
-    pub(super) parser: Arc<Parser>,
-    pub(super) aliases: Aliases,
+    grammars: Arc<Grammars>,
 }
 
 impl Engine {
-    pub fn new(store: Arc<Store>, parser: Arc<Parser>) -> Self {
-        let aliases = Aliases::of(&parser);
-        Self { store, parser, aliases }
+    pub fn new(store: Arc<Store>, grammars: Arc<Grammars>) -> Self {
+        Self { store, grammars }
     }
 
-    pub fn aliases(&self) -> &Aliases {
-        &self.aliases
+    /// What names mean now.
+    pub(super) fn language(&self) -> Language {
+        Language::of(&self.grammars)
     }
 
     /// Runs `each` over the matching documents of every segment that may have some; true when the deadline came first.
@@ -48,10 +46,11 @@ impl Engine {
         if !newest_first {
             shards.reverse();
         }
+        let language = self.language();
         let mut scan = || -> Result<(), Stop> {
             for shard in &shards {
                 for (ord, reader) in shard.searcher().segment_readers().iter().enumerate() {
-                    let segment = Segment::open(shard, reader, &self.parser, &self.aliases, deadline)?;
+                    let segment = Segment::open(shard, reader, &language, deadline)?;
                     let Some(scope) = scope(&segment, between) else { continue };
                     let docs = segment.matching(expr, &scope)?;
                     if !docs.is_none() {

@@ -1,12 +1,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value as Json, json};
 
 use super::*;
-use crate::parse::Parser;
+use crate::parse::{Grammar, Grammars, Parser};
 use crate::record::{Event, Fields, Record, Stream, StreamKey, time};
 use crate::store::{Options, Store, words::words};
 
@@ -32,8 +32,7 @@ fn stream(number: u64) -> Arc<Stream> {
         canonical,
         sender: format!("node-{}", number % 2),
         identity_seed: number,
-        grammar: AtomicU32::new(0),
-        misses: AtomicU32::new(0),
+        memory: AtomicU64::new(0),
     })
 }
 
@@ -41,7 +40,7 @@ fn stream(number: u64) -> Arc<Stream> {
 fn filled(lines: &[(String, Option<String>)]) -> Filled {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(dir.path().join("shards"), Options::default()).unwrap());
-    let parser = Arc::new(Parser::builtin());
+    let parser = Parser::builtin();
     let streams: Vec<_> = (0..4).map(stream).collect();
     let start = time::parse_rfc3339("2026-11-21T23:50:00Z").unwrap();
     let mut worker = store.worker();
@@ -59,16 +58,16 @@ fn filled(lines: &[(String, Option<String>)]) -> Filled {
         let mut fields = Fields::new();
         let grammar = parser.parse_auto(line, &mut fields);
         fields.leave_envelope_alone();
-        let record = Record { event: &event, grammar, fields: &fields };
-        let covers = grammar.and_then(|g| parser.grammar(g)).is_some_and(|g| g.covers(line));
+        let record = Record { event: &event, grammar: grammar.map(Grammar::key), fields: &fields };
+        let covers = grammar.is_some_and(|g| g.covers(line));
         worker.add(i as u64 + 1, &record, covers).unwrap();
-        records.push(build_record(&record));
+        records.push(build_record(&record, &parser));
         if i % 700 == 699 {
             store.commit(i as u64 + 1, vec![worker.cut().unwrap()]).unwrap();
         }
     }
     store.commit(lines.len() as u64 + 1, vec![worker.cut().unwrap()]).unwrap();
-    Filled { _dir: dir, engine: Engine::new(store, parser), records }
+    Filled { _dir: dir, engine: Engine::new(store, Arc::new(Grammars::fixed(Parser::builtin()))), records }
 }
 
 fn corpus(format: &str) -> Vec<String> {
@@ -106,7 +105,7 @@ impl Filled {
     fn agrees(&self, query: &str) {
         let expr = parse(query).unwrap_or_else(|e| panic!("{}", e.render(query)));
         let expected: Vec<_> =
-            self.records.iter().filter(|r| matches(&expr, r, self.engine.aliases())).cloned().collect();
+            self.records.iter().filter(|r| matches(&expr, r, &self.engine.language().aliases)).cloned().collect();
         let hits = self.search(query, 10_000, None);
         assert_eq!(hits.total, expected.len() as u64, "{query}");
         assert_eq!(Self::ids(&hits.records), Self::ids(&expected), "{query}");

@@ -42,7 +42,7 @@ impl Engine {
         answer.partial = self.scan(expr, between, deadline, true, |_, _, segment, docs| {
             answer.total += docs.count();
             for (field, counts) in fields.iter().zip(&mut counts) {
-                let names: Vec<&str> = self.aliases.names(field).collect();
+                let names: Vec<&str> = segment.language.aliases.names(field).collect();
                 count_values(segment, docs, &names, counts)?;
             }
             Ok(())
@@ -135,6 +135,15 @@ fn count_values(segment: &Segment<'_>, docs: &Bits, names: &[&str], counts: &mut
             for (number, n) in by_stream {
                 for key in &values[number as usize] {
                     *counts.values.entry(key.clone()).or_default() += n;
+                }
+            }
+        }
+        if *name == "grammar" {
+            for (entry, of_grammar) in segment.shard.grammars().iter().zip(segment.by_grammar().iter()) {
+                let found = docs.clone().and(of_grammar);
+                if !found.is_none() {
+                    *counts.values.entry(Key::Text(entry.name.clone())).or_default() += found.count();
+                    with_value.add(&found);
                 }
             }
         }

@@ -20,6 +20,7 @@ pub struct FieldType {
 
 impl Engine {
     pub fn fields(&self) -> Result<Vec<FieldType>, Stop> {
+        let language = self.language();
         let mut kinds: BTreeMap<String, &'static str> = BTreeMap::from([
             ("@timestamp".to_owned(), "date"),
             ("message".to_owned(), "text"),
@@ -57,12 +58,12 @@ impl Engine {
                 }
             }
         }
-        let known = self.parser.grammars().iter().flat_map(|g| &g.fields);
+        let known = language.parser.grammars().iter().flat_map(|g| &g.fields);
         for field in known.filter(|f| f.role == Role::Text) {
             kinds.entry(field.name.to_owned()).or_insert("text");
         }
         let fields = kinds.into_iter();
-        Ok(fields.map(|(name, kind)| FieldType { aliases: self.aliases.of_field(&name), name, kind }).collect())
+        Ok(fields.map(|(name, kind)| FieldType { aliases: language.aliases.of_field(&name), name, kind }).collect())
     }
 }
 

@@ -32,7 +32,7 @@ pub use histogram::{BUCKETS_MAX, Histogram};
 pub use matches::{Aliases, UNSEARCHED, matches};
 #[cfg(test)]
 use record::parse_event_id;
-pub use record::{Parts, UNPARSED, build_record, event_id};
+pub use record::{Parts, build_record, event_id};
 pub use search::{Hits, Place, Search};
 pub use segment::Stop;
 

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
 use super::*;
-use crate::parse::Parser;
+use crate::parse::{Grammar, Grammars, Parser};
 use crate::record::{Event, Fields, Record, Stream, StreamKey, time::parse_rfc3339};
 use crate::store::{Options, Store};
 
@@ -43,7 +43,7 @@ fn number_of(record: &Map<String, Json>) -> u64 {
 fn fixture(lines: &[Line], cut: usize) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(dir.path().join("shards"), Options::default()).unwrap());
-    let parser = Arc::new(Parser::builtin());
+    let parser = Parser::builtin();
     let mut worker = store.worker();
     let mut records = vec![];
     for (n, line) in lines.iter().enumerate() {
@@ -55,8 +55,7 @@ fn fixture(lines: &[Line], cut: usize) -> Fixture {
             canonical,
             sender: "n1".into(),
             identity_seed: 0,
-            grammar: AtomicU32::new(0),
-            misses: AtomicU32::new(0),
+            memory: AtomicU64::new(0),
         });
         let extra = line.extra.as_ref().map(Json::to_string);
         let message = line.message.as_deref();
@@ -72,16 +71,20 @@ fn fixture(lines: &[Line], cut: usize) -> Fixture {
         let mut fields = Fields::new();
         let grammar = message.and_then(|message| parser.parse_auto(message, &mut fields));
         fields.leave_envelope_alone();
-        let covers = grammar.zip(message).is_some_and(|(name, text)| parser.grammar(name).unwrap().covers(text));
-        let record = Record { event: &event, grammar, fields: &fields };
-        records.push(build_record(&record));
+        let covers = grammar.zip(message).is_some_and(|(grammar, text)| grammar.covers(text));
+        let record = Record { event: &event, grammar: grammar.map(Grammar::key), fields: &fields };
+        records.push(build_record(&record, &parser));
         worker.add(1 + (n / cut) as u64, &record, covers).unwrap();
         if (n + 1) % cut == 0 || n + 1 == lines.len() {
             let part = worker.cut().unwrap();
             store.commit(1 + (n / cut) as u64, vec![part]).unwrap();
         }
     }
-    Fixture { engine: Engine::new(Arc::clone(&store), parser), records, _dir: dir }
+    Fixture {
+        engine: Engine::new(Arc::clone(&store), Arc::new(Grammars::fixed(Parser::builtin()))),
+        records,
+        _dir: dir,
+    }
 }
 
 impl Fixture {
@@ -101,7 +104,7 @@ impl Fixture {
         let expr = parse(query).unwrap();
         let found: BTreeSet<_> = self.search(query).records.iter().map(number_of).collect();
         for (n, record) in self.records.iter().enumerate() {
-            let wanted = matches(&expr, record, self.engine.aliases());
+            let wanted = matches(&expr, record, &self.engine.language().aliases);
             let shown = || Json::Object(record.clone());
             assert_eq!(found.contains(&(n as u64)), wanted, "{query} ({expr}): found, wanted on\n{}", shown());
         }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use crate::parse::Parser;
 use crate::record::time::format_rfc3339;
 use crate::record::{Fields, Record, StreamKey};
 
@@ -15,13 +16,12 @@ pub struct Parts<'p> {
     pub id: u64,
     pub line: Option<&'p str>,
     pub grammar: Option<&'p str>,
+    /// Why the line has no fields.
+    pub error: Option<&'p str>,
     pub fields: &'p Fields<'p>,
     /// One JSON object.
     pub extra: Option<&'p str>,
 }
-
-/// Why a line that no grammar knows has no fields: the value of `parse.error`.
-pub const UNPARSED: &str = "no grammar fits this line";
 
 impl Parts<'_> {
     /// The record. Where a parsed or sent name is taken by the envelope, both values stand there, as an array.
@@ -38,10 +38,11 @@ impl Parts<'_> {
         if let Some(offset) = self.offset {
             put(&mut record, "log", "offset", Json::from(offset));
         }
-        match self.grammar {
-            Some(grammar) => _ = record.insert("grammar".into(), Json::String(grammar.to_owned())),
-            None if self.line.is_some() => put(&mut record, "parse", "error", Json::String(UNPARSED.to_owned())),
-            None => {}
+        if let Some(grammar) = self.grammar {
+            record.insert("grammar".into(), Json::String(grammar.to_owned()));
+        }
+        if let Some(error) = self.error {
+            put(&mut record, "parse", "error", Json::String(error.to_owned()));
         }
         put(&mut record, "event", "id", Json::String(event_id(self.key, self.id)));
         record
@@ -49,8 +50,10 @@ impl Parts<'_> {
 }
 
 /// A live record, as it will come out of the store.
-pub fn build_record(record: &Record<'_>) -> Map<String, Json> {
+pub fn build_record(record: &Record<'_>, parser: &Parser) -> Map<String, Json> {
     let event = record.event;
+    let unparsed = event.message.filter(|_| record.grammar.is_none());
+    let error = unparsed.map(|line| parser.explain(line));
     Parts {
         stream: &event.stream.fields,
         key: event.stream.key,
@@ -58,7 +61,8 @@ pub fn build_record(record: &Record<'_>) -> Map<String, Json> {
         offset: event.offset,
         id: event.id,
         line: event.message,
-        grammar: record.grammar,
+        grammar: record.grammar.map(|grammar| grammar.name),
+        error: error.as_deref(),
         fields: record.fields,
         extra: event.extra,
     }

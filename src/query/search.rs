@@ -101,12 +101,13 @@ impl Engine {
                 Ok(())
             },
         )?;
+        let language = self.language();
         let ranked = best.into_sorted_vec();
         hits.next = if more { ranked.last().map(|r| r.place) } else { None };
         // Only what is returned is rebuilt.
         for Ranked { address: (shard, ord, doc), .. } in &ranked {
             let reader = shard.searcher().segment_reader(*ord);
-            let segment = Segment::open(shard, reader, &self.parser, &self.aliases, search.deadline)?;
+            let segment = Segment::open(shard, reader, &language, search.deadline)?;
             hits.records.push(segment.record(*doc)?);
         }
         Ok(hits)

@@ -4,6 +4,16 @@ use std::sync::Arc;
 
 use super::{Fields, Stream};
 
+/// Which grammar, in which version, found a record's fields: enough to find them again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrammarRef<'g> {
+    pub name: &'static str,
+    /// Differs where `source` does.
+    pub version: u64,
+    /// What the grammar was made from; empty where its parser is part of the program.
+    pub source: &'g str,
+}
+
 /// One event of a batch, borrowing from it.
 #[derive(Debug, Clone)]
 pub struct Event<'b> {
@@ -28,7 +38,7 @@ pub struct Event<'b> {
 pub struct Record<'r> {
     pub event: &'r Event<'r>,
     /// The grammar that parsed the line.
-    pub grammar: Option<&'static str>,
+    pub grammar: Option<GrammarRef<'r>>,
     /// What it found; empty where no grammar fits. The event's `extra` is not in here.
     pub fields: &'r Fields<'r>,
 }

@@ -5,8 +5,10 @@ mod event;
 mod fields;
 mod stream;
 pub mod time;
+mod when;
 
 pub use batch::{Batch, BatchHeaderError, Wire};
-pub use event::{Event, Record};
+pub use event::{Event, GrammarRef, Record};
 pub use fields::{Field, Fields, PATH_SEPARATOR, Role, Value};
 pub use stream::{Stream, StreamKey, lookup as lookup_path};
+pub use when::When;

@@ -1,6 +1,6 @@
 //! What all lines of one container's log have in common, held once.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 
 use serde_json::{Map, Value as Json};
 
@@ -22,10 +22,8 @@ pub struct Stream {
     pub sender: String,
     /// Seed of the identity of its events: PROTOCOLS.md section 2.
     pub identity_seed: u64,
-    /// The grammar that its lines were found to have; owned by `parse`, 0 until known.
-    pub grammar: AtomicU32,
-    /// Lines in a row that the remembered grammar did not fit; owned by `parse`.
-    pub misses: AtomicU32,
+    /// What its lines were found to be; owned by `parse`, 0 until known.
+    pub memory: AtomicU64,
 }
 
 impl Stream {

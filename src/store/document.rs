@@ -38,6 +38,7 @@ pub struct Scratch {
     buffer: String,
     pub ts: i64,
     pub stream: u64,
+    pub grammar: Option<u64>,
     pub offset: Option<u64>,
     pub id: u64,
     texts: Vec<Span>,
@@ -55,6 +56,7 @@ impl Scratch {
             buffer: String::new(),
             ts: 0,
             stream: 0,
+            grammar: None,
             offset: None,
             id: 0,
             texts: Vec::new(),
@@ -162,6 +164,7 @@ impl Scratch {
             _ => {
                 let mut rest = step - 6 - texts;
                 for (field, leaf) in [
+                    (fields.grammar, self.grammar.map(Leaf::U64)),
                     (fields.offset, self.offset.map(Leaf::U64)),
                     (fields.line, self.line.map(Leaf::Str)),
                     (fields.extra, self.extra.map(Leaf::Str)),

@@ -28,9 +28,6 @@ pub fn fill(doc: &mut Scratch, record: &Record<'_>, covers_line: bool, mut admit
             doc.index_span(line);
         }
     }
-    if let Some(grammar) = record.grammar {
-        doc.kw_str("grammar", grammar);
-    }
     // Words of a value are in the line's unless the line is not indexed, or spells them otherwise (`\n`, `\u00e9`).
     let mut filler = Filler { doc, admit: &mut admit, words_in_line: event.message.is_some() && !covers_line };
     for field in record.fields.iter() {

@@ -20,7 +20,7 @@ pub use catalog::{CommitStats, SetAside, Store};
 pub use error::Error;
 pub use schema::{Fields, STAMP_PREFIX};
 pub use shard::ShardView;
-pub use streams::StreamEntry;
+pub use streams::{GrammarEntry, StreamEntry};
 pub use worker::{Cut, Worker};
 
 /// Limits of the store.

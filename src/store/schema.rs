@@ -25,6 +25,8 @@ pub struct Fields {
     pub ts: Field,
     /// The stream's number in this shard: u64 column `stream`, and indexed.
     pub stream: Field,
+    /// The number of the grammar that parsed the line, in this shard: u64 column `grammar`; without a value where none did.
+    pub grammar: Field,
     /// `log.offset`: u64 column `offset`, without a value where the event had none.
     pub offset: Field,
     /// The event's identity within its sender: u64 column `id`.
@@ -60,6 +62,7 @@ pub fn schema() -> (Schema, Fields) {
     let fields = Fields {
         ts: builder.add_i64_field("ts", column()),
         stream: builder.add_u64_field("stream", column().set_indexed()),
+        grammar: builder.add_u64_field("grammar", column()),
         offset: builder.add_u64_field("offset", column()),
         id: builder.add_u64_field("id", column()),
         text: builder.add_text_field("text", TextOptions::default().set_indexing_options(text)),

@@ -17,16 +17,16 @@ use super::Options;
 use super::error::Error;
 use super::merge::Tiered;
 use super::schema::{self, Fields};
-use super::streams::{Damage, Snapshot, StreamEntry, StreamTable, normal_path};
-use crate::record::{Stream, time};
+use super::streams::{Damage, GrammarEntry, Known, Snapshot, StreamEntry, StreamTable, normal_path};
+use crate::record::{GrammarRef, Stream, time};
 
 /// What a commit says of itself, in tantivy's `meta.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Payload {
     /// Every record of this day up to this journal position is in the shard.
     position: u64,
-    /// Streams that the shard knew.
-    streams: usize,
+    #[serde(flatten)]
+    known: Known,
 }
 
 /// A day being written or served.
@@ -94,7 +94,7 @@ impl Shard {
             Some(json) => serde_json::from_str(json).map_err(|e| read(TantivyError::InternalError(e.to_string())))?,
         };
         remove_orphans(&dir, &metas.list_segment_files())?;
-        let (streams, damage) = StreamTable::open(&dir, payload.streams, options.paths_max).map_err(Error::io(&dir))?;
+        let (streams, damage) = StreamTable::open(&dir, payload.known, options.paths_max).map_err(Error::io(&dir))?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(read)?;
         let view = ShardView {
             day,
@@ -138,6 +138,10 @@ impl Shard {
         self.streams.lock().number(stream)
     }
 
+    pub fn grammar_number(&self, grammar: GrammarRef<'_>) -> u32 {
+        self.streams.lock().grammar_number(grammar)
+    }
+
     pub fn admit_path(&self, path: &str) -> bool {
         self.streams.lock().admit_path(path)
     }
@@ -163,13 +167,13 @@ impl Shard {
         if write.pending.is_empty() {
             return Ok((0, 0));
         }
-        let streams = {
+        let known = {
             let mut streams = self.streams.lock();
             streams.save().map_err(Error::io(streams.path()))?;
-            streams.len()
+            streams.known()
         };
         let counts = (write.pending.len(), write.pending.iter().map(|s| u64::from(s.num_docs())).sum());
-        if let Err(source) = self.commit_segments(&mut write, &Payload { position, streams }) {
+        if let Err(source) = self.commit_segments(&mut write, &Payload { position, known }) {
             // The writer may hold some of the segments: the next one starts from the disk and takes all of them.
             write.writer = None;
             if !self.is_on_disk(&write.pending) {
@@ -281,6 +285,11 @@ impl ShardView {
     /// The streams by number.
     pub fn streams(&self) -> &[Arc<StreamEntry>] {
         &self.table.streams
+    }
+
+    /// The grammars by number.
+    pub fn grammars(&self) -> &[Arc<GrammarEntry>] {
+        &self.table.grammars
     }
 
     /// The journal position of the last commit.

@@ -1,6 +1,7 @@
-//! A shard's own table, `streams.log`: which stream has which number, and which field names the shard indexes.
+//! A shard's own table, `streams.log`: which stream and which grammar has which number, and which field names the shard
+//! indexes.
 //!
-//! Append-only. Layout, little-endian: 8 bytes magic `LHSTREAM`, u32 version (1), u32 zero; then records of
+//! Append-only. Layout, little-endian: 8 bytes magic `LHSTREAM`, u32 version (2), u32 zero; then records of
 //! u32 length (of kind and payload), u32 CRC-32 (of the same bytes), u8 kind, payload (JSON):
 //!
 //! | kind | payload |
@@ -8,9 +9,10 @@
 //! | 1 stream | `{"n": number, "key": hex, "sender": …, "seed": …, "fields": {…}}`; numbers are dense from 0 |
 //! | 2 field name | `{"path": …}`: this name is indexed |
 //! | 3 full | `{}`: some name was refused since |
+//! | 4 grammar | `{"n": number, "name": …, "version": hex, "source": …}`: enough to parse the shard's lines again |
 //!
 //! What a commit refers to is synced before it. So a torn tail belongs to no commit and is dropped; if the last commit
-//! knew more streams than the file still has, those numbers keep an empty entry, so that none is given out twice.
+//! knew more streams or grammars than the file still has, those numbers keep an empty entry, so that none is given out twice.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -23,17 +25,18 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::record::{PATH_SEPARATOR, Stream, StreamKey};
+use crate::record::{GrammarRef, PATH_SEPARATOR, Stream, StreamKey};
 
 pub const FILE: &str = "streams.log";
 const MAGIC: &[u8; 8] = b"LHSTREAM";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 16;
 const FRAME_BYTES: usize = 8;
 
 const KIND_STREAM: u8 = 1;
 const KIND_PATH: u8 = 2;
 const KIND_FULL: u8 = 3;
+const KIND_GRAMMAR: u8 = 4;
 
 /// A longer field name is not indexed: it would be longer than what it names.
 pub const PATH_BYTES_MAX: usize = 512;
@@ -46,6 +49,24 @@ pub struct StreamEntry {
     pub fields: Map<String, Json>,
     pub sender: String,
     pub identity_seed: u64,
+}
+
+/// What a shard keeps of a grammar that parsed lines of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GrammarEntry {
+    /// Empty where damage took the entry.
+    pub name: String,
+    pub version: u64,
+    /// What it is made from; empty where its parser is part of the program.
+    pub source: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GrammarRecord<'a> {
+    n: u32,
+    name: Cow<'a, str>,
+    version: Cow<'a, str>,
+    source: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -78,6 +99,14 @@ pub struct Damage {
     pub what: &'static str,
 }
 
+/// How many streams and grammars a commit knew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    pub streams: usize,
+    #[serde(default)]
+    pub grammars: usize,
+}
+
 /// The table in memory and the file behind it.
 #[derive(Debug)]
 pub struct StreamTable {
@@ -89,6 +118,7 @@ pub struct StreamTable {
     unsaved: Vec<u8>,
     entries: Vec<Arc<StreamEntry>>,
     numbers: HashMap<StreamKey, u32>,
+    grammars: Vec<Arc<GrammarEntry>>,
     paths: HashSet<Box<str>>,
     paths_max: usize,
     full: bool,
@@ -100,6 +130,7 @@ pub struct StreamTable {
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     pub streams: Arc<[Arc<StreamEntry>]>,
+    pub grammars: Arc<[Arc<GrammarEntry>]>,
     pub paths: Arc<HashSet<Box<str>>>,
     pub full: bool,
     pub changes: u64,
@@ -116,9 +147,9 @@ impl StreamTable {
         file.sync_all()
     }
 
-    /// Reads the table of `dir`; `streams_min` is how many streams the last commit knew. An error of kind
+    /// Reads the table of `dir`; `known` is what the last commit knew. An error of kind
     /// `InvalidData` means that this is no table.
-    pub fn open(dir: &Path, streams_min: usize, paths_max: usize) -> io::Result<(Self, Option<Damage>)> {
+    pub fn open(dir: &Path, known: Known, paths_max: usize) -> io::Result<(Self, Option<Damage>)> {
         let path = dir.join(FILE);
         let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
         let mut bytes = Vec::new();
@@ -138,20 +169,24 @@ impl StreamTable {
             unsaved: Vec::new(),
             entries: Vec::new(),
             numbers: HashMap::new(),
+            grammars: Vec::new(),
             paths: HashSet::new(),
             paths_max,
             full: false,
             changes: 1,
         };
-        let damage = table.load(&bytes, streams_min);
+        let damage = table.load(&bytes, known);
         table.file.set_len(table.saved_bytes)?;
-        while table.entries.len() < streams_min {
+        while table.entries.len() < known.streams {
             table.lose_one();
+        }
+        while table.grammars.len() < known.grammars {
+            table.lose_grammar();
         }
         Ok((table, damage))
     }
 
-    fn load(&mut self, bytes: &[u8], streams_min: usize) -> Option<Damage> {
+    fn load(&mut self, bytes: &[u8], known: Known) -> Option<Damage> {
         let mut damage = None;
         let mut at = HEADER_BYTES;
         while at < bytes.len() {
@@ -169,21 +204,28 @@ impl StreamTable {
             };
             // A bad record with a good one behind it is damage, not a tail torn by a crash: keep its place.
             let follows = end.filter(|&end| read_frame(&bytes[end..]).is_ok_and(|f| crc32fast::hash(f.body) == f.crc));
-            if follows.is_some() || self.entries.len() < streams_min {
+            if follows.is_some() || self.lacks(known) {
                 damage.get_or_insert(Damage { offset: at as u64, what });
             }
             let Some(next) = follows else { break };
-            if bytes[at + FRAME_BYTES] == KIND_STREAM {
-                self.lose_one();
-                self.unsaved.clear();
+            match bytes[at + FRAME_BYTES] {
+                KIND_STREAM => self.lose_one(),
+                KIND_GRAMMAR => self.lose_grammar(),
+                _ => {}
             }
+            self.unsaved.clear();
             at = next;
             self.saved_bytes = at as u64;
         }
-        if damage.is_none() && self.entries.len() < streams_min {
-            damage = Some(Damage { offset: self.saved_bytes, what: "streams of the last commit are missing" });
+        if damage.is_none() && self.lacks(known) {
+            damage =
+                Some(Damage { offset: self.saved_bytes, what: "streams or grammars of the last commit are missing" });
         }
         damage
+    }
+
+    fn lacks(&self, known: Known) -> bool {
+        self.entries.len() < known.streams || self.grammars.len() < known.grammars
     }
 
     fn apply(&mut self, body: &[u8]) -> Result<(), &'static str> {
@@ -203,6 +245,15 @@ impl StreamTable {
                 self.paths.insert(record.path.into());
             }
             KIND_FULL => self.full = true,
+            KIND_GRAMMAR => {
+                let record: GrammarRecord<'_> = serde_json::from_slice(payload).map_err(|_| "not a grammar")?;
+                if record.n as usize != self.grammars.len() {
+                    return Err("grammar number out of order");
+                }
+                let version = u64::from_str_radix(&record.version, 16).map_err(|_| "not a grammar's version")?;
+                let (name, source) = (record.name.into_owned(), record.source.into_owned());
+                self.insert_grammar(GrammarEntry { name, version, source });
+            }
             _ => return Err("unknown kind"),
         }
         Ok(())
@@ -227,6 +278,14 @@ impl StreamTable {
         self.insert(StreamEntry { key, fields, sender: String::new(), identity_seed: 0 });
     }
 
+    /// Gives a number away to a grammar that damage took.
+    fn lose_grammar(&mut self) {
+        let n = self.grammars.len() as u32;
+        let out = GrammarRecord { n, name: "".into(), version: "0".into(), source: "".into() };
+        frame(&mut self.unsaved, KIND_GRAMMAR, &out);
+        self.insert_grammar(GrammarEntry::default());
+    }
+
     /// The stream's number, a new one if it has none.
     pub fn number(&mut self, stream: &Stream) -> u32 {
         if let Some(&number) = self.numbers.get(&stream.key) {
@@ -246,6 +305,25 @@ impl StreamTable {
             sender: stream.sender.clone(),
             identity_seed: stream.identity_seed,
         })
+    }
+
+    /// The grammar's number, a new one if it has none.
+    pub fn grammar_number(&mut self, grammar: GrammarRef<'_>) -> u32 {
+        let known = self.grammars.iter().position(|g| g.version == grammar.version && g.name == grammar.name);
+        if let Some(number) = known {
+            return number as u32;
+        }
+        let GrammarRef { name, version, source } = grammar;
+        let n = self.grammars.len() as u32;
+        let out = GrammarRecord { n, name: name.into(), version: format!("{version:x}").into(), source: source.into() };
+        frame(&mut self.unsaved, KIND_GRAMMAR, &out);
+        self.insert_grammar(GrammarEntry { name: name.to_owned(), version, source: source.to_owned() });
+        n
+    }
+
+    fn insert_grammar(&mut self, entry: GrammarEntry) {
+        self.grammars.push(Arc::new(entry));
+        self.changes += 1;
     }
 
     /// Whether the shard indexes fields of this name (segments joined by `\u{1}`). Beyond the limit new ones are not.
@@ -281,8 +359,9 @@ impl StreamTable {
         Ok(())
     }
 
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    /// What a commit may refer to once the table is saved.
+    pub fn known(&self) -> Known {
+        Known { streams: self.entries.len(), grammars: self.grammars.len() }
     }
 
     pub fn path(&self) -> &Path {
@@ -292,6 +371,7 @@ impl StreamTable {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             streams: self.entries.as_slice().into(),
+            grammars: self.grammars.as_slice().into(),
             paths: Arc::new(self.paths.clone()),
             full: self.full,
             changes: self.changes,
@@ -342,7 +422,7 @@ fn frame(out: &mut Vec<u8>, kind: u8, payload: &impl Serialize) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::AtomicU64;
 
     use serde_json::json;
 
@@ -356,14 +436,17 @@ mod tests {
             fields: fields.as_object().unwrap().clone(),
             sender: "node-1".into(),
             identity_seed: 99,
-            grammar: AtomicU32::new(0),
-            misses: AtomicU32::new(0),
+            memory: AtomicU64::new(0),
         }
+    }
+
+    fn streams(streams: usize) -> Known {
+        Known { streams, grammars: 0 }
     }
 
     fn filled(dir: &Path) -> Vec<u8> {
         StreamTable::create(dir).unwrap();
-        let (mut table, damage) = StreamTable::open(dir, 0, 2).unwrap();
+        let (mut table, damage) = StreamTable::open(dir, Known::default(), 2).unwrap();
         assert_eq!(damage, None);
         for n in 0..3 {
             assert_eq!(table.number(&stream(n)), n as u32);
@@ -378,7 +461,7 @@ mod tests {
     fn a_table_reads_back() {
         let dir = tempfile::tempdir().unwrap();
         filled(dir.path());
-        let (mut table, damage) = StreamTable::open(dir.path(), 3, 2).unwrap();
+        let (mut table, damage) = StreamTable::open(dir.path(), streams(3), 2).unwrap();
         assert_eq!(damage, None);
         let snapshot = table.snapshot();
         assert_eq!((snapshot.streams.len(), snapshot.paths.len(), snapshot.full), (3, 2, true));
@@ -395,17 +478,17 @@ mod tests {
         let bytes = filled(dir.path());
         for cut in HEADER_BYTES..bytes.len() {
             std::fs::write(dir.path().join(FILE), &bytes[..cut]).unwrap();
-            let (mut table, damage) = StreamTable::open(dir.path(), 0, 2).unwrap();
+            let (mut table, damage) = StreamTable::open(dir.path(), Known::default(), 2).unwrap();
             assert_eq!(damage, None, "cut at {cut}");
-            let whole = table.len();
+            let whole = table.known().streams;
             assert_eq!(table.number(&stream(7)) as usize, whole, "cut at {cut}");
             table.save().unwrap();
-            let (table, damage) = StreamTable::open(dir.path(), whole + 1, 2).unwrap();
-            assert_eq!((table.len(), damage), (whole + 1, None), "cut at {cut}");
+            let (table, damage) = StreamTable::open(dir.path(), streams(whole + 1), 2).unwrap();
+            assert_eq!((table.known().streams, damage), (whole + 1, None), "cut at {cut}");
         }
         for cut in 0..HEADER_BYTES {
             std::fs::write(dir.path().join(FILE), &bytes[..cut]).unwrap();
-            let error = StreamTable::open(dir.path(), 0, 2).unwrap_err();
+            let error = StreamTable::open(dir.path(), Known::default(), 2).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         }
     }
@@ -415,12 +498,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let bytes = filled(dir.path());
         std::fs::write(dir.path().join(FILE), &bytes[..HEADER_BYTES + 20]).unwrap();
-        let (mut table, damage) = StreamTable::open(dir.path(), 3, 2).unwrap();
+        let (mut table, damage) = StreamTable::open(dir.path(), streams(3), 2).unwrap();
         assert!(damage.is_some());
         assert_eq!(table.number(&stream(1)), 3);
         table.save().unwrap();
-        let (table, _) = StreamTable::open(dir.path(), 4, 2).unwrap();
-        assert_eq!(table.len(), 4);
+        let (table, _) = StreamTable::open(dir.path(), streams(4), 2).unwrap();
+        assert_eq!(table.known().streams, 4);
     }
 
     #[test]
@@ -430,7 +513,7 @@ mod tests {
         let second = HEADER_BYTES + read_frame(&bytes[HEADER_BYTES..]).unwrap().bytes;
         bytes[second + FRAME_BYTES + 30] ^= 0x55;
         std::fs::write(dir.path().join(FILE), &bytes).unwrap();
-        let (table, damage) = StreamTable::open(dir.path(), 3, 2).unwrap();
+        let (table, damage) = StreamTable::open(dir.path(), streams(3), 2).unwrap();
         assert_eq!(damage, Some(Damage { offset: second as u64, what: "checksum differs" }));
         let snapshot = table.snapshot();
         assert_eq!((snapshot.streams.len(), snapshot.paths.len()), (3, 2));

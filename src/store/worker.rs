@@ -14,7 +14,7 @@ use super::error::Error;
 use super::fill::fill;
 use super::schema::Fields;
 use super::shard::Shard;
-use crate::record::{Record, StreamKey, time};
+use crate::record::{GrammarRef, Record, StreamKey, time};
 
 /// Records between two looks at the memory in use.
 const MEMORY_CHECK_RECORDS: u64 = 256;
@@ -47,6 +47,7 @@ struct OpenDay {
     finished: Vec<SegmentMeta>,
     /// The shard's numbers and names, seen from here: no lock for what is known.
     streams: HashMap<StreamKey, u32, FixedState>,
+    grammars: Vec<((&'static str, u64), u32)>,
     paths: HashMap<Box<str>, bool, FixedState>,
     /// `Worker::tick` of the last record.
     used: u64,
@@ -95,6 +96,7 @@ impl Worker {
                 // Under the shard's lock, once for each stream and worker.
                 shard.number(&record.event.stream)
             }));
+            doc.grammar = record.grammar.map(|grammar| grammar_number(&mut open_day.grammars, shard, grammar).into());
             fill(doc, record, covers_line, |path| match paths.get(path) {
                 Some(&admitted) => admitted,
                 None => {
@@ -149,12 +151,12 @@ impl Worker {
 
     fn open_day(&mut self, day: i32) -> Result<usize, Error> {
         let shard = self.catalog.shard(day)?;
-        shard.admit_path("grammar");
         self.days.push(OpenDay {
             shard,
             open: None,
             finished: Vec::new(),
             streams: HashMap::default(),
+            grammars: Vec::new(),
             paths: HashMap::default(),
             used: self.tick,
             segment_bytes: 0,
@@ -190,6 +192,17 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Seen from here, else under the shard's lock. A day has a handful of grammars.
+fn grammar_number(known: &mut Vec<((&'static str, u64), u32)>, shard: &Shard, grammar: GrammarRef<'_>) -> u32 {
+    let key = (grammar.name, grammar.version);
+    if let Some((_, number)) = known.iter().find(|(found, _)| *found == key) {
+        return *number;
+    }
+    let number = shard.grammar_number(grammar);
+    known.push((key, number));
+    number
 }
 
 impl OpenDay {

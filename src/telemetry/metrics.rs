@@ -53,6 +53,7 @@ pub struct Metrics {
     pub parse_records: Labelled,
     /// By [`names::UNPARSED`].
     pub parse_unparsed: Labelled,
+    pub grammar_reloads: Labelled,
     pub commit_seconds: Histogram,
     pub commit_errors: IntCounter,
     pub searchable_lag_seconds: Histogram,
@@ -113,6 +114,7 @@ impl Metrics {
             journal_errors: make.counter(&names::JOURNAL_ERRORS)?,
             parse_records: make.labelled(&names::PARSE_RECORDS, "grammar", names::GRAMMARS)?,
             parse_unparsed: make.labelled(&names::PARSE_UNPARSED, "why", names::UNPARSED)?,
+            grammar_reloads: make.labelled(&names::GRAMMAR_RELOADS, "result", names::RELOADS)?,
             commit_seconds: make.histogram(&names::COMMIT_SECONDS)?,
             commit_errors: make.counter(&names::COMMIT_ERRORS)?,
             searchable_lag_seconds: make.histogram(&names::SEARCHABLE_LAG_SECONDS)?,

@@ -52,6 +52,9 @@ pub const PARSE_RECORDS: Name = name("loghound_parse_records_total", "records by
 pub const PARSE_UNPARSED: Name =
     name("loghound_parse_unparsed_total", "lines that no grammar fits, kept whole and searchable, by why");
 
+pub const GRAMMAR_RELOADS: Name =
+    name("loghound_parse_grammar_reloads_total", "changed grammar files, by whether they were taken");
+
 pub const COMMIT_SECONDS: Name = name("loghound_store_commit_seconds", "one commit of all shards");
 pub const COMMIT_ERRORS: Name = name("loghound_store_commit_errors_total", "commits that failed and are tried again");
 pub const SEARCHABLE_LAG_SECONDS: Name =
@@ -87,11 +90,26 @@ pub const CLOSE_REASONS: &[&str] = &[
     "shutdown",
     "other",
 ];
-/// Values of `grammar` in [`PARSE_RECORDS`]. `none` is a line that no grammar fits.
-pub const GRAMMARS: &[&str] = &["klog", "envoy", "json", "cri", "docker", "none", "other"];
+/// Values of `grammar` in [`PARSE_RECORDS`]. `other` are those that a user's files describe.
+pub const GRAMMARS: &[&str] = &[
+    "klog",
+    "envoy",
+    "json",
+    "cri",
+    "docker",
+    "syslog3164",
+    "syslog5424",
+    "logfmt",
+    "oslo",
+    "nginx",
+    "apache",
+    "other",
+];
 /// Values of `why` in [`PARSE_UNPARSED`].
 pub const UNPARSED: &[&str] = &["no_grammar", "no_message"];
+/// Values of `result` in [`GRAMMAR_RELOADS`].
+pub const RELOADS: &[&str] = &["taken", "refused"];
 /// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
-pub const QUERY_ROUTES: &[&str] = &["search", "histogram", "facets", "fields", "context", "tail"];
+pub const QUERY_ROUTES: &[&str] = &["search", "histogram", "facets", "fields", "context", "tail", "grammars"];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];

@@ -29,6 +29,10 @@ fn record(n: usize) -> Map<String, Json> {
 }
 
 impl Backend for Numbers {
+    fn grammars(&self) -> loghound::api::GrammarsAnswer {
+        Default::default()
+    }
+
     fn search(&self, r: SearchRequest) -> Result<SearchAnswer, QueryError> {
         if let Err(err) = loghound::query::parse(&r.query) {
             let rendered = err.render(&r.query);

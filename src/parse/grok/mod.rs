@@ -24,7 +24,7 @@ mod translate;
 mod tree;
 
 pub use error::{CompileError, Fault, SyntaxFault, under};
-pub use explain::{Explanation, explain};
+pub use explain::{Explainer, Explanation, explain};
 pub use field::{FieldRef, Group, Type};
 pub use filter::{Applied, Filter, FilterError};
 pub use library::{Library, LibraryError};

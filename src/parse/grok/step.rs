@@ -25,6 +25,11 @@ impl Step {
         Ok(Self { node: parse(None, pattern, Flags::default())?, text: pattern.into(), definition: None })
     }
 
+    /// The text it is written in.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Another node of the same text.
     pub fn at(&self, node: &Node) -> Self {
         Self { node: node.clone(), ..self.clone() }

@@ -52,9 +52,10 @@ impl Segment<'_> {
                 // A line may write a number with zeros in front.
                 let digits = glob.0.iter().all(|step| !matches!(step, Step::Char(c) if !c.is_ascii_digit()));
                 if digits {
-                    self.covered()?.iter().for_each(|docs| found.maybe.add(docs));
+                    self.covered().for_each(|docs| found.maybe.add(&docs));
                 } else if header {
-                    self.by_grammar()?.get("klog").into_iter().for_each(|docs| found.maybe.add(docs));
+                    let klog = self.grammars().filter(|(grammar, _)| grammar.name == "klog");
+                    klog.for_each(|(_, docs)| found.maybe.add(&docs));
                 }
             }
             Test::Wildcard { .. } | Test::Regex(_) => found.maybe = Bits::all(self.docs()),
@@ -202,9 +203,8 @@ impl Segment<'_> {
     }
 
     /// The documents of the grammars whose lines are not tokenised.
-    pub(super) fn covered(&self) -> Result<Vec<Bits>, Stop> {
-        let covers = |name: &str| self.parser.grammar(name).is_some_and(|grammar| grammar.covers_line);
-        Ok(self.by_grammar()?.iter().filter(|(name, _)| covers(name)).map(|(_, docs)| docs.clone()).collect())
+    pub(super) fn covered(&self) -> impl Iterator<Item = Bits> {
+        self.grammars().filter(|(grammar, _)| grammar.covers_line).map(|(_, docs)| docs)
     }
 }
 

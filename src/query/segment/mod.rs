@@ -10,12 +10,11 @@ mod dictionary;
 mod named;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value as Json};
-use tantivy::columnar::{Column, StrColumn};
+use tantivy::columnar::Column;
 use tantivy::schema::Value as _;
 use tantivy::store::StoreReader;
 use tantivy::{SegmentReader, TantivyDocument};
@@ -24,9 +23,9 @@ use super::ast::{Expr, Leaf, Test};
 use super::bits::Bits;
 use super::matches::{self, Aliases};
 use super::record::Parts;
-use crate::parse::Parser;
+use crate::parse::{Grammar, Grammars, Parser};
 use crate::record::Fields;
-use crate::store::ShardView;
+use crate::store::{GrammarEntry, ShardView};
 
 /// Why a query did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -42,20 +41,37 @@ pub enum Stop {
 /// Blocks of stored lines kept inflated while a segment's documents are rebuilt.
 const STORE_BLOCKS: usize = 16;
 
+/// What names mean, as of the moment a query began.
+pub struct Language {
+    pub parser: Arc<Parser>,
+    /// The grammars that older records were parsed with.
+    pub grammars: Arc<Grammars>,
+    pub aliases: Aliases,
+}
+
+impl Language {
+    pub fn of(grammars: &Arc<Grammars>) -> Self {
+        let parser = grammars.current();
+        let aliases = Aliases::of(&parser);
+        Self { parser, grammars: Arc::clone(grammars), aliases }
+    }
+}
+
 /// One segment, open for a query.
 pub struct Segment<'s> {
     pub shard: &'s ShardView,
     pub reader: &'s SegmentReader,
-    parser: &'s Parser,
-    aliases: &'s Aliases,
+    pub language: &'s Language,
     deadline: Instant,
     pub timestamps: Column<i64>,
     pub streams: Column<u64>,
     pub offsets: Column<u64>,
     pub ids: Column<u64>,
-    grammars: Option<StrColumn>,
+    grammars: Column<u64>,
+    /// By the shard's numbers; `None` for one that does not load.
+    known_grammars: Vec<Option<Arc<Grammar>>>,
     store: RefCell<Option<StoreReader>>,
-    by_grammar: RefCell<Option<Arc<HashMap<String, Bits>>>>,
+    by_grammar: RefCell<Option<Arc<[Bits]>>>,
 }
 
 /// Asks a rebuilt record.
@@ -71,22 +87,22 @@ impl<'s> Segment<'s> {
     pub fn open(
         shard: &'s ShardView,
         reader: &'s SegmentReader,
-        parser: &'s Parser,
-        aliases: &'s Aliases,
+        language: &'s Language,
         deadline: Instant,
     ) -> Result<Self, Stop> {
         let columns = reader.fast_fields();
+        let known = |entry: &Arc<GrammarEntry>| language.grammars.version(&entry.name, entry.version, &entry.source);
         Ok(Self {
             shard,
             reader,
-            parser,
-            aliases,
+            language,
             deadline,
             timestamps: columns.i64("ts")?,
             streams: columns.u64("stream")?,
             offsets: columns.u64("offset")?,
             ids: columns.u64("id")?,
-            grammars: columns.str("kw.grammar")?,
+            grammars: columns.u64("grammar")?,
+            known_grammars: shard.grammars().iter().map(known).collect(),
             store: RefCell::default(),
             by_grammar: RefCell::default(),
         })
@@ -131,32 +147,39 @@ impl<'s> Segment<'s> {
             None => (self.bare(&leaf.test)?, Box::new(|record| matches::bare_matches(&leaf.test, record))),
             Some(field) => {
                 let mut found = self.nothing();
-                for name in self.aliases.names(field) {
+                for name in self.language.aliases.names(field) {
                     let named = self.named(name, &leaf.test)?;
                     found.sure.add(&named.sure);
                     found.maybe.add(&named.maybe);
                 }
                 let ask = |record: &Map<String, Json>| {
-                    self.aliases.names(field).any(|name| matches::field_matches(name, &leaf.test, record))
+                    self.language.aliases.names(field).any(|name| matches::field_matches(name, &leaf.test, record))
                 };
                 (found, Box::new(ask))
             }
         };
+        // Nothing else looks at it, and explaining takes longer than all the rest.
+        let explained = leaf.field.as_deref().is_some_and(|field| field.starts_with("parse"));
         let mut sure = found.sure.and(scope);
         let maybe = found.maybe.and(scope).minus(&sure);
         for (nth, doc) in maybe.iter().enumerate() {
             if nth.is_multiple_of(64) {
                 self.check()?;
             }
-            if ask(&self.record(doc)?) {
+            if ask(&self.rebuilt(doc, explained)?) {
                 sure.set(doc);
             }
         }
         Ok(sure)
     }
 
-    /// The record of a document, rebuilt.
+    /// The record of a document.
     pub fn record(&self, doc: u32) -> Result<Map<String, Json>, Stop> {
+        self.rebuilt(doc, true)
+    }
+
+    /// The record of a document, with or without why its line has no fields.
+    fn rebuilt(&self, doc: u32, explained: bool) -> Result<Map<String, Json>, Stop> {
         let mut store = self.store.borrow_mut();
         let store = match &mut *store {
             Some(store) => store,
@@ -165,12 +188,24 @@ impl<'s> Segment<'s> {
         let stored: TantivyDocument = store.get(doc)?;
         let line = stored.get_first(self.shard.fields.line).and_then(|v| v.as_str());
         let extra = stored.get_first(self.shard.fields.extra).and_then(|v| v.as_str());
-        let grammar = self.grammar(doc);
+        let grammar = self.grammars.first(doc).map(|number| number as usize);
+        let name = grammar.and_then(|number| Some(&*self.shard.grammars().get(number)?.name));
         let mut fields = Fields::new();
-        if let (Some(grammar), Some(line)) = (&grammar, line) {
-            self.parser.parse_as(grammar, line, &mut fields);
-            fields.leave_envelope_alone();
-        }
+        let error = match (grammar, line) {
+            (Some(number), Some(line)) => match self.known_grammars.get(number) {
+                Some(Some(grammar)) => {
+                    grammar.parse_line(line, &mut fields);
+                    fields.leave_envelope_alone();
+                    None
+                }
+                _ => Some(format!(
+                    "the grammar {} that parsed this line does not load any more",
+                    name.unwrap_or_default()
+                )),
+            },
+            (None, Some(line)) if explained => Some(self.language.parser.explain(line)),
+            _ => None,
+        };
         let nothing = Map::new();
         let number = self.streams.first(doc).unwrap_or(u64::MAX);
         let entry = self.shard.streams().get(number as usize);
@@ -181,18 +216,12 @@ impl<'s> Segment<'s> {
             offset: self.offsets.first(doc),
             id: self.ids.first(doc).unwrap_or(0),
             line,
-            grammar: grammar.as_deref(),
+            grammar: name,
+            error: error.as_deref(),
             fields: &fields,
             extra,
         }
         .build())
-    }
-
-    fn grammar(&self, doc: u32) -> Option<String> {
-        let column = self.grammars.as_ref()?;
-        let mut name = String::new();
-        let ord = column.term_ords(doc).next()?;
-        column.ord_to_str(ord, &mut name).ok()?.then_some(name)
     }
 
     fn check(&self) -> Result<(), Stop> {
@@ -207,29 +236,33 @@ impl<'s> Segment<'s> {
         Found { sure: self.none(), maybe: self.none() }
     }
 
-    /// The documents of each grammar.
-    fn by_grammar(&self) -> Result<Arc<HashMap<String, Bits>>, Stop> {
-        if let Some(known) = &*self.by_grammar.borrow() {
-            return Ok(Arc::clone(known));
-        }
-        let mut sets: HashMap<String, Bits> = HashMap::new();
-        if let Some(column) = &self.grammars {
-            let mut by_ord: HashMap<u64, Bits> = HashMap::new();
+    /// The documents of each grammar, by the shard's number.
+    pub fn by_grammar(&self) -> Arc<[Bits]> {
+        let mut known = self.by_grammar.borrow_mut();
+        let sets = known.get_or_insert_with(|| {
+            let mut sets = vec![self.none(); self.shard.grammars().len()];
             for doc in 0..self.docs() {
-                for ord in column.term_ords(doc) {
-                    by_ord.entry(ord).or_insert_with(|| self.none()).set(doc);
+                if let Some(docs) = self.grammars.first(doc).and_then(|number| sets.get_mut(number as usize)) {
+                    docs.set(doc);
                 }
             }
-            for (ord, docs) in by_ord {
-                let mut name = String::new();
-                if column.ord_to_str(ord, &mut name)? {
-                    sets.insert(name, docs);
-                }
-            }
-        }
-        let sets = Arc::new(sets);
-        *self.by_grammar.borrow_mut() = Some(Arc::clone(&sets));
-        Ok(sets)
+            sets.into()
+        });
+        Arc::clone(sets)
+    }
+
+    /// The documents whose line a grammar knew.
+    fn parsed(&self) -> Bits {
+        let mut parsed = self.none();
+        self.by_grammar().iter().for_each(|docs| parsed.add(docs));
+        parsed
+    }
+
+    /// The grammars that parsed lines of this shard, with their documents; those that do not load are left out.
+    fn grammars(&self) -> impl Iterator<Item = (&Grammar, Bits)> {
+        let sets = self.by_grammar();
+        let known = self.known_grammars.iter().enumerate();
+        known.filter_map(move |(number, grammar)| Some((&**grammar.as_ref()?, sets.get(number)?.clone())))
     }
 }
 

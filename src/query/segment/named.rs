@@ -11,7 +11,7 @@ use crate::query::ast::{Bound, Test};
 use crate::query::bits::Bits;
 use crate::query::matches;
 use crate::query::number::{Num, NumberTest};
-use crate::query::record::{UNPARSED, parse_event_id, stream_half};
+use crate::query::record::{parse_event_id, stream_half};
 use crate::record::time::format_rfc3339;
 use crate::record::{PATH_SEPARATOR, Role};
 use crate::store::STAMP_PREFIX;
@@ -58,6 +58,13 @@ impl Segment<'_> {
                     }
                 }
             }
+            "grammar" => {
+                for (entry, docs) in self.shard.grammars().iter().zip(self.by_grammar().iter()) {
+                    if matches::string_fits(test, name, &entry.name) {
+                        found.sure.add(docs);
+                    }
+                }
+            }
             // Every record has the envelope's objects, by what is in them.
             "event" if matches!(test, Test::Exists) => found.sure = Bits::all(self.docs()),
             "log" if matches!(test, Test::Exists) => {
@@ -68,11 +75,7 @@ impl Segment<'_> {
                 if name == "parse" && !matches!(test, Test::Exists) {
                     return Ok(found);
                 }
-                if matches::string_fits(test, name, UNPARSED) {
-                    let mut parsed = self.none();
-                    self.by_grammar()?.values().for_each(|docs| parsed.add(docs));
-                    found.maybe = Bits::all(self.docs()).minus(&parsed);
-                }
+                found.maybe = Bits::all(self.docs()).minus(&self.parsed());
             }
             _ => {}
         }
@@ -212,7 +215,8 @@ impl Segment<'_> {
             Test::Range(range) => {
                 let plain = |b: &Bound| Num::parse(&b.text).is_some() || crate::query::when::span(&b.text).is_some();
                 // Only a field that is always a text, as klog's `msg`, keeps even a number there.
-                let mut described = self.parser.grammars().iter().flat_map(|grammar| &grammar.fields);
+                let current = self.language.parser.grammars().iter().chain(self.known_grammars.iter().flatten());
+                let mut described = current.flat_map(|grammar| &grammar.fields);
                 let is_text = described.any(|f| f.name == name && f.role == Role::Text && !f.number);
                 if !unindexed && !is_text && [&range.low, &range.high].into_iter().flatten().all(plain) {
                     return Ok(self.none());
@@ -225,8 +229,7 @@ impl Segment<'_> {
         if unindexed && !matches!(test, Test::Value { .. }) {
             return Ok(maybe);
         }
-        for (grammar, docs) in self.by_grammar()?.iter() {
-            let Some(grammar) = self.parser.grammar(grammar) else { continue };
+        for (grammar, docs) in self.grammars() {
             if !grammar.covers_line {
                 continue;
             }
@@ -237,14 +240,12 @@ impl Segment<'_> {
                 _ => role == Some(Role::Text) || name == "message",
             };
             if !may {
-                maybe = maybe.minus(docs);
+                maybe = maybe.minus(&docs);
             }
         }
         if !matches!(test, Test::Value { .. }) && name != "message" {
             // Lines without a grammar have fields only beside the line, and those are indexed.
-            let mut parsed = self.none();
-            self.by_grammar()?.values().for_each(|docs| parsed.add(docs));
-            maybe = maybe.and(&parsed);
+            maybe = maybe.and(&self.parsed());
         }
         Ok(maybe)
     }

@@ -22,7 +22,7 @@ use crate::record::time;
 const VERSION_FILE: &str = "VERSION";
 const LOCK_FILE: &str = "LOCK";
 /// Format of the shards directory and of the shards in it.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The shards of a data directory. Cheap to clone.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! The store from outside: records in, commits, crashes, damage.
 
 use std::borrow::Cow;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 
 use serde_json::json;
 use tantivy::collector::{Count, TopDocs};
@@ -10,8 +10,8 @@ use tantivy::schema::{Field, IndexRecordOption, Value as _};
 use tantivy::{TantivyDocument, Term};
 
 use super::*;
-use crate::record::{Event, Fields as RecordFields, Record, Role, Stream, StreamKey, Value};
-use crate::store::words;
+use crate::record::{Event, Fields as RecordFields, GrammarRef, Record, Role, Stream, StreamKey, Value};
+use crate::store::{GrammarEntry, words};
 
 const DAY: i64 = time::NANOS_PER_DAY;
 const NOON: i64 = 20_000 * DAY + DAY / 2;
@@ -24,9 +24,12 @@ fn stream(n: u128) -> Arc<Stream> {
         fields: fields.as_object().unwrap().clone(),
         sender: format!("node-{n}"),
         identity_seed: 5,
-        grammar: AtomicU32::new(0),
-        misses: AtomicU32::new(0),
+        memory: AtomicU64::new(0),
     })
+}
+
+fn grammar(name: &'static str) -> GrammarRef<'static> {
+    GrammarRef { name, version: 7, source: "" }
 }
 
 fn event<'e>(ts: i64, id: u64, message: &'e str) -> Event<'e> {
@@ -96,13 +99,17 @@ fn a_record_comes_back_by_all_its_parts() {
     fields.str("request_id", Role::Id, "8f3a-11");
     fields.push("ratio", Role::Keyword, Value::F64(0.5));
     fields.push("delta", Role::Keyword, Value::I64(-4));
-    worker.add(1, &Record { event: &event, grammar: Some("klog"), fields: &fields }, true).unwrap();
+    worker.add(1, &Record { event: &event, grammar: Some(grammar("klog")), fields: &fields }, true).unwrap();
     assert_eq!(docs(&store), [("2024-10-04".to_owned(), 0)]);
     let cut = worker.cut().unwrap();
     let stats = store.commit(1, vec![cut]).unwrap();
     assert_eq!(stats, CommitStats { shards: 1, segments: 1, records: 1 });
 
     let view = &store.shards()[0];
+    let grammar = GrammarEntry { name: "klog".to_owned(), version: 7, source: String::new() };
+    assert_eq!(view.grammars(), [Arc::new(grammar)]);
+    let column = view.searcher().segment_reader(0).fast_fields().u64("grammar").unwrap();
+    assert_eq!(column.first(0), Some(0));
     let f = view.fields;
     for (text, hits) in [("unable", 1), ("sync", 1), ("api", 1), ("v1", 1), ("reflector", 0), ("17", 0), ("Sync", 0)] {
         assert_eq!(word(view, text), hits, "{text}");
@@ -112,7 +119,6 @@ fn a_record_comes_back_by_all_its_parts() {
     assert_eq!(view.searcher().search(&phrase(["sync", "api"]), &Count).unwrap(), 0);
     for (path, value, hits) in [
         ("level", "I", 1),
-        ("grammar", "klog", 1),
         ("odd", "yesterday", 1),
         ("kv.pod", "a/b", 1),
         ("path", "/Api/v1", 1),
@@ -155,7 +161,7 @@ fn an_uncovered_line_is_indexed_whole_and_escapes_besides() {
     let event = event(NOON, 1, r#"{"msg":"caf\u00e9 open","n":404}"#);
     let mut fields = RecordFields::new();
     fields.push("msg", Role::Text, Value::Str(Cow::Owned("caf\u{e9} open".into())));
-    worker.add(1, &Record { event: &event, grammar: Some("json"), fields: &fields }, false).unwrap();
+    worker.add(1, &Record { event: &event, grammar: Some(grammar("json")), fields: &fields }, false).unwrap();
     store.commit(1, vec![worker.cut().unwrap()]).unwrap();
     let view = &store.shards()[0];
     for text in ["caf\u{e9}", "u00e9", "open", "404", "msg", "n"] {
@@ -190,7 +196,7 @@ fn values_of_any_type_and_length_are_kept() {
         fields.push("code", Role::Keyword, value.clone());
         fields.push("co\u{0}de", Role::Keyword, value.clone());
         fields.push("an.id", Role::Id, value);
-        worker.add(1, &Record { event: &event, grammar: Some("g"), fields: &fields }, true).unwrap();
+        worker.add(1, &Record { event: &event, grammar: Some(grammar("g")), fields: &fields }, true).unwrap();
     }
     store.commit(1, vec![worker.cut().unwrap()]).unwrap();
     let view = &store.shards()[0];
@@ -210,7 +216,7 @@ fn values_of_any_type_and_length_are_kept() {
 #[test]
 fn names_beyond_the_limit_are_found_by_words() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { paths_max: 3, ..Options::default() };
+    let options = Options { paths_max: 2, ..Options::default() };
     let store = Store::open(dir.path(), options.clone()).unwrap();
     let mut worker = store.worker();
     let event = event(NOON, 1, "line");
@@ -220,15 +226,15 @@ fn names_beyond_the_limit_are_found_by_words() {
     fields.str("d", Role::Keyword, "over d");
     fields.u64("e", 555);
     fields.push("f", Role::Keyword, Value::Bool(true));
-    worker.add(1, &Record { event: &event, grammar: Some("g"), fields: &fields }, true).unwrap();
+    worker.add(1, &Record { event: &event, grammar: Some(grammar("g")), fields: &fields }, true).unwrap();
     store.commit(1, vec![worker.cut().unwrap()]).unwrap();
     let check = |store: &Store| {
         let view = &store.shards()[0];
         for (text, hits) in [("over", 1), ("555", 1), ("true", 1), ("in", 0)] {
             assert_eq!(word(view, text), hits, "{text}");
         }
-        let unindexed = ["grammar", "a", "b.c", "b\u{1}c", "d", "e", "f"].map(|path| view.is_unindexed(path));
-        assert_eq!(unindexed, [false, false, false, false, true, true, true]);
+        let unindexed = ["a", "b.c", "b\u{1}c", "d", "e", "f"].map(|path| view.is_unindexed(path));
+        assert_eq!(unindexed, [false, false, false, true, true, true]);
     };
     check(&store);
     drop((worker, store));

@@ -1,0 +1,134 @@
+//! Grammar files over a process's life: changed while it runs, refused when bad, kept for the records they parsed.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{LogFile, Server, eventually, windows};
+use loghound::ship::{self, Options, Stats};
+use serde_json::{Value, json};
+
+/// A change is looked for on SIGHUP, else every ten seconds.
+const SOON: Duration = Duration::from_secs(30);
+
+fn send(server: &Server, host: &str, lines: &[&str]) {
+    let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    let events = LogFile::new(host).events(&lines);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let options = Options::new(server.beats.to_string());
+    runtime.block_on(ship::send(&options, windows(&events, 512, 3).into(), &Arc::new(Stats::default()))).unwrap();
+}
+
+fn hangup(server: &Server) {
+    let pid = rustix::process::Pid::from_raw(server.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+}
+
+fn write(dir: &Path, pattern: &str, sample: &str) {
+    let text = format!("name: jobs\nwhen: {{host.name: ['batch-*']}}\npatterns: ['{pattern}']\nsamples: [{sample}]\n");
+    std::fs::write(dir.join("jobs.yaml"), text).unwrap();
+}
+
+/// The version of the grammar in use.
+fn version(server: &Server) -> String {
+    let (_, answer) = server.get("/api/v1/grammars");
+    let grammars = answer["grammars"].as_array().unwrap();
+    let jobs = grammars.iter().find(|grammar| grammar["name"] == "jobs").unwrap();
+    jobs["version"].as_str().unwrap().to_owned()
+}
+
+/// The one record of a query, once it is there.
+fn record(server: &Server, query: &str) -> Value {
+    let mut found = Vec::new();
+    eventually(SOON, || {
+        found = server.records(query);
+        if found.len() == 1 { Ok(()) } else { Err(format!("{query}: {found:?}")) }
+    });
+    found.remove(0)
+}
+
+#[test]
+fn a_changed_file_is_taken_and_older_records_stay_what_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let grammars = dir.path().join("grammars");
+    std::fs::create_dir(&grammars).unwrap();
+    write(&grammars, r"^job (?<id>\d+) took (?<ms>\d+)$", "{line: job 7 took 30, fields: {id: '7', ms: '30'}}");
+    let config = dir.path().join("loghound.yaml");
+    std::fs::write(&config, format!("grammars_dir: {}\n", grammars.display())).unwrap();
+    let mut server = Server::start_with(Some(&dir.path().join("data")), &["--config", config.to_str().unwrap()]);
+    let first = version(&server);
+    send(&server, "batch-1", &["job 1 took 11"]);
+    // The rule sends only some streams to it.
+    send(&server, "web-1", &["job 2 took 22"]);
+    let old = record(&server, "grammar:jobs");
+    assert_eq!((&old["id"], &old["ms"], &old["host"]["name"]), (&json!("1"), &json!("11"), &json!("batch-1")));
+    let other = record(&server, "host.name:web-1");
+    let why = "no grammar fits this line: nginx came furthest, to character 12, which does not fit `\\[`; tried oslo, nginx, apache";
+    assert_eq!(other["parse"]["error"], why);
+    assert_eq!(server.records("parse.error:*furthest*").len(), 1);
+    assert_eq!(server.records("parse.error:*oslo came furthest*").len(), 0);
+
+    // The same name, other fields.
+    write(
+        &grammars,
+        r"^job (?<number>\d+) took (?<duration>\d+)$",
+        "{line: job 7 took 30, fields: {number: '7', duration: '30'}}",
+    );
+    hangup(&server);
+    eventually(SOON, || if version(&server) == first { Err("not taken".to_owned()) } else { Ok(()) });
+    let second = version(&server);
+    send(&server, "batch-2", &["job 3 took 33"]);
+    let new = record(&server, "number:3");
+    assert_eq!((&new["duration"], &new["id"]), (&json!("33"), &Value::Null));
+    assert_eq!(record(&server, "host.name:batch-1"), old, "parsed by the grammar of its day");
+    assert_eq!(record(&server, "id:1"), old);
+    assert_eq!(server.records("grammar:jobs").len(), 2);
+
+    // A bad file is refused whole, and said so; the one in use stays.
+    write(&grammars, r"^job (?<number>\d+$", "{line: x, fields: null}");
+    hangup(&server);
+    eventually(SOON, || {
+        let problems = server.get("/api/v1/grammars").1["problems"].to_string();
+        if problems.contains("jobs.yaml") && problems.contains("pattern 1") { Ok(()) } else { Err(problems) }
+    });
+    assert_eq!(version(&server), second);
+    send(&server, "batch-3", &["job 4 took 44"]);
+    assert_eq!(record(&server, "host.name:batch-3")["duration"], "44");
+
+    // Gone altogether: what was parsed with it is still shown as it was parsed, after a kill as well.
+    std::fs::remove_file(grammars.join("jobs.yaml")).unwrap();
+    server.kill9();
+    server.restart();
+    assert_eq!(record(&server, "id:1"), old);
+    assert_eq!(record(&server, "number:3"), new);
+    assert_eq!(server.records("grammar:jobs").len(), 3);
+}
+
+#[test]
+fn a_rule_of_the_configuration_sends_a_stream_to_a_grammar() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("loghound.yaml");
+    std::fs::write(&config, "routes:\n  - {grammar: logfmt, when: {host.name: pairs}}\n").unwrap();
+    let server = Server::start_with(Some(&dir.path().join("data")), &["--config", config.to_str().unwrap()]);
+    // Alone, this line is text: it does not begin with a pair.
+    let line = "started port=80 ok=true";
+    send(&server, "pairs", &[line, "[not] of any format"]);
+    send(&server, "others", &[line]);
+    let found = record(&server, "port:80");
+    assert_eq!((&found["host"]["name"], &found["grammar"]), (&json!("pairs"), &json!("logfmt")));
+    eventually(SOON, || match server.records("_exists_:parse.error").len() {
+        2 => Ok(()),
+        n => Err(format!("{n} unparsed")),
+    });
+
+    std::fs::write(&config, "routes:\n  - {grammar: nginy, when: {host.name: pairs}}\n").unwrap();
+    let check = std::process::Command::new(env!("CARGO_BIN_EXE_loghound"))
+        .args(["check-config", "--config", config.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert_eq!(check.status.code(), Some(2), "{said}");
+    assert!(said.contains("routes: no grammar is named \"nginy\""), "{said}");
+}
