@@ -18,6 +18,11 @@ pub trait Backend: Send + Sync + 'static {
     /// sender counts what it leaves out and says so in the next event.
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError>;
     fn grammars(&self) -> GrammarsAnswer;
+    /// What parsing stored lines anew would change.
+    fn reparse_preview(&self, request: ReparseRequest, deadline: Instant) -> Result<ReparseAnswer, QueryError>;
+    /// Begins to parse stored lines anew, in the background.
+    fn reparse(&self, request: ReparseRequest) -> Result<ReparseProgress, QueryError>;
+    fn reparse_progress(&self) -> ReparseProgress;
     /// Named checks. Must not wait for a disk or a lock held across one.
     fn ready(&self) -> Readiness;
     /// Brings gauges up to date before a scrape: journal usage, free disk, shards.
@@ -150,6 +155,53 @@ pub struct GrammarInfo {
     pub fields: Vec<String>,
 }
 
+#[derive(Debug, Clone, Default)]
+pub struct ReparseRequest {
+    pub range: TimeRange,
+    /// The grammar to try; without one, all as for a new line.
+    pub grammar: Option<String>,
+    /// Lines that have a grammar too, not only those without.
+    pub all: bool,
+}
+
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct ReparseAnswer {
+    /// Most lines first.
+    pub changes: Vec<ReparseChange>,
+    /// Lines looked at.
+    pub examined: u64,
+    /// The time limit came before everything was read.
+    pub partial: bool,
+}
+
+/// Lines that would go from one grammar to another.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct ReparseChange {
+    /// Name and version, `nginx@1f3c`; null for no grammar.
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub lines: u64,
+    /// One of them.
+    pub example: String,
+    /// Its fields afterwards.
+    #[schema(value_type = Object)]
+    pub fields: Map<String, Json>,
+}
+
+/// How far parsing stored lines anew is.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct ReparseProgress {
+    /// `idle`, `running`, `done` or `failed`.
+    pub state: &'static str,
+    /// The day under way.
+    pub day: Option<String>,
+    pub days: usize,
+    pub days_done: usize,
+    pub examined: u64,
+    pub changed: u64,
+    pub error: Option<String>,
+}
+
 #[derive(Debug, Clone)]
 pub struct ContextRequest {
     /// `event.id` of the record in the middle.
@@ -187,6 +239,9 @@ pub enum QueryError {
     BadParameter { name: &'static str, message: String },
     #[error("{0}")]
     NotFound(String),
+    /// Not while something else goes on.
+    #[error("{0}")]
+    Conflict(String),
     /// Ours. Logged whole, shown to clients without its text.
     #[error("{0}")]
     Internal(String),

@@ -125,6 +125,9 @@ impl From<QueryError> for Problem {
             QueryError::Deadline => Self::deadline(text),
             QueryError::BadParameter { name, .. } => Self::bad_parameter(name, text),
             QueryError::NotFound(_) => Self::not_found(text),
+            QueryError::Conflict(_) => {
+                Self::new(StatusCode::CONFLICT, "urn:loghound:problem:conflict", "this cannot be done now", text)
+            }
             QueryError::Internal(_) => {
                 tracing::error!(error = %text, "query failed");
                 Self::internal()

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::error::{Problem, ProblemBody};
 use super::params::Params;
-use super::run::Shared;
+use super::run::{Shared, now};
 use super::{ContextRequest, FacetsRequest, FieldInfo, HistogramRequest, SearchRequest};
 use crate::record::time::format_rfc3339;
 
@@ -19,12 +19,6 @@ const FACET_FIELDS_MAX: usize = 32;
 const CONTEXT_MAX: usize = 1_000;
 
 type Record = Map<String, Json>;
-
-/// Unix nanoseconds.
-fn now() -> i64 {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
-}
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct SearchBody {

@@ -11,6 +11,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/api/v1/context", "lines around a line: id, before, after"),
     ("/api/v1/tail", "live records, as server-sent events: q"),
     ("/api/v1/grammars", "the formats that lines are read by"),
+    ("/api/v1/reparse", "what parsing stored lines anew would change; POST does it: from, to, grammar, all"),
     ("/openapi.json", "all of it, described"),
     ("/metrics", "loghound's own numbers, for Prometheus"),
     ("/livez", "does the process live"),

@@ -21,8 +21,8 @@ mod time;
 
 pub use backend::{
     Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
-    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, QueryError, Readiness, SearchAnswer, SearchRequest,
-    Sort, TailEvent, TimeRange,
+    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, QueryError, Readiness, ReparseAnswer,
+    ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};

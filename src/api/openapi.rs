@@ -16,7 +16,7 @@ use super::{grammars, handlers, health, tail};
     info(title = "loghound", description = "Search, watch and count the records that loghound keeps."),
     paths(
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
-        grammars::grammars,
+        grammars::grammars, grammars::preview, grammars::reparse, grammars::progress,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),

@@ -78,6 +78,8 @@ pub fn router(
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))
         .route("/api/v1/grammars", get(grammars::grammars))
+        .route("/api/v1/reparse", get(grammars::preview).post(grammars::reparse))
+        .route("/api/v1/reparse/progress", get(grammars::progress))
         .route("/api/v1/tail", get(tail::tail))
         .route("/openapi.json", get(openapi::document))
         .route("/metrics", get(health::metrics))

@@ -95,6 +95,12 @@ impl Shared {
     }
 }
 
+/// Unix nanoseconds.
+pub fn now() -> i64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// When a query started and when it must have ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

@@ -56,6 +56,21 @@ impl Fake {
 }
 
 impl Backend for Fake {
+    fn reparse_preview(&self, _: ReparseRequest, _: Instant) -> Result<ReparseAnswer, QueryError> {
+        Ok(ReparseAnswer::default())
+    }
+
+    fn reparse(&self, request: ReparseRequest) -> Result<ReparseProgress, QueryError> {
+        match request.grammar {
+            Some(grammar) => Err(QueryError::Conflict(format!("{grammar} is at it"))),
+            None => Ok(self.reparse_progress()),
+        }
+    }
+
+    fn reparse_progress(&self) -> ReparseProgress {
+        ReparseProgress { state: "idle", ..Default::default() }
+    }
+
     fn grammars(&self) -> GrammarsAnswer {
         GrammarsAnswer { problems: vec!["g.yaml: no samples".to_owned()], ..Default::default() }
     }
@@ -185,6 +200,8 @@ async fn queries_are_answered_with_what_was_asked() {
     }
     let (_, grammars) = get_json(&api, "/api/v1/grammars").await;
     assert_eq!(grammars, json!({"grammars": [], "problems": ["g.yaml: no samples"]}));
+    let (_, progress) = get_json(&api, "/api/v1/reparse/progress").await;
+    assert_eq!((&progress["state"], &progress["error"]), (&json!("idle"), &Json::Null));
     let (_, fields) = get_json(&api, "/api/v1/fields").await;
     assert_eq!(fields, json!({"fields": [{"name": "level", "type": "keyword", "aliases": ["log.level"]}]}));
     assert_eq!(get_json(&api, "/api/v1/context?id=known").await.1["record"], json!({"message": "m"}));

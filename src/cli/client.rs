@@ -51,9 +51,19 @@ impl Client {
         parameters: &[(&str, &str)],
         accept: &str,
     ) -> anyhow::Result<reqwest::Response> {
+        self.send(reqwest::Method::GET, path, parameters, accept).await
+    }
+
+    async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        parameters: &[(&str, &str)],
+        accept: &str,
+    ) -> anyhow::Result<reqwest::Response> {
         let mut url = self.base.join(path).with_context(|| format!("{} has no path {path}", self.base))?;
         url.query_pairs_mut().extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
-        let sent = self.http.get(url).header(ACCEPT, accept).send().await;
+        let sent = self.http.request(method, url).header(ACCEPT, accept).send().await;
         let response = sent.map_err(|err| self.unreachable(err))?;
         if response.status().is_success() {
             return Ok(response);
@@ -63,6 +73,12 @@ impl Client {
 
     pub async fn json<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> anyhow::Result<T> {
         let response = self.ask(path, parameters, "application/json").await?;
+        response.json().await.with_context(|| format!("{} did not answer as a loghound does", self.base))
+    }
+
+    /// The same by POST.
+    pub async fn post_json<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> anyhow::Result<T> {
+        let response = self.send(reqwest::Method::POST, path, parameters, "application/json").await?;
         response.json().await.with_context(|| format!("{} did not answer as a loghound does", self.base))
     }
 

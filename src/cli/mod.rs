@@ -7,6 +7,7 @@ pub mod grammars;
 pub mod grok;
 pub mod parse;
 pub mod query;
+pub mod reparse;
 pub mod serve;
 pub mod ship;
 mod show;
@@ -48,6 +49,8 @@ pub enum Command {
     CheckConfig(check_config::Args),
     /// Show records that match a query.
     Query(query::Args),
+    /// Parse stored lines anew after a grammar was mended.
+    Reparse(reparse::Args),
     /// Show records that match a query as they arrive.
     Tail(tail::Args),
 }
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Ship(args) => ship::run(args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Query(args) => query::run(args),
+        Command::Reparse(args) => reparse::run(&args),
         Command::Tail(args) => tail::run(args),
     };
     exit_code(done, &mut io::stderr())

@@ -84,11 +84,15 @@ impl Grammars {
     }
 
     /// The grammar that parsed a stored record, made from its source where the current set has it no more. `None` when
-    /// that does not load, or was a parser written by hand that changed since.
+    /// that does not load.
     pub fn version(&self, name: &str, version: u64, source: &str) -> Option<Arc<Grammar>> {
         let current = self.current.load();
         if let Some(grammar) = current.grammars().iter().find(|g| g.name == name && g.version == version) {
             return Some(Arc::clone(grammar));
+        }
+        // The program that parsed it had another version of this parser; ours is the nearest there is.
+        if source.is_empty() {
+            return current.grammars().iter().find(|g| g.name == name && g.hand.is_some()).cloned();
         }
         let mut older = self.older.lock();
         let made = older.entry((name.to_owned(), version)).or_insert_with(|| match file::read(source) {

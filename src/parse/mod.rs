@@ -145,7 +145,7 @@ impl Parser {
     ///
     /// For the parsers written by hand the memory saves time and never changes an answer. Grammars of files may overlap;
     /// there it keeps a stream with the one it began with.
-    pub fn parse<'a>(&self, stream: &Stream, line: &'a str, fields: &mut Fields<'a>) -> Option<&Grammar> {
+    pub fn parse<'a>(&self, stream: &Stream, line: &'a str, fields: &mut Fields<'a>) -> Option<&Arc<Grammar>> {
         let known = Memory::of(stream, self.generation);
         let memory = known.unwrap_or_else(|| Memory::new(self.generation, self.routes.of(stream)));
         let first = First { route: memory.route, remembered: memory.grammar };
@@ -159,7 +159,7 @@ impl Parser {
     }
 
     /// Parses a line by what it looks like, with no memory.
-    pub fn parse_auto<'a>(&self, line: &'a str, fields: &mut Fields<'a>) -> Option<&Grammar> {
+    pub fn parse_auto<'a>(&self, line: &'a str, fields: &mut Fields<'a>) -> Option<&Arc<Grammar>> {
         detect::parse(self, First::default(), line, fields).map(|id| self.at(id))
     }
 
@@ -190,12 +190,12 @@ impl Parser {
         text
     }
 
-    fn at(&self, id: Id) -> &Grammar {
+    fn at(&self, id: Id) -> &Arc<Grammar> {
         &self.grammars[id.index()]
     }
 
     /// The grammar that a stream's lines were found to have.
-    pub fn remembered(&self, stream: &Stream) -> Option<&Grammar> {
+    pub fn remembered(&self, stream: &Stream) -> Option<&Arc<Grammar>> {
         Memory::of(stream, self.generation)?.grammar.map(|id| self.at(id))
     }
 }

@@ -8,10 +8,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use super::reparse::{Change, Refusal, Wish};
 use crate::api::{
     Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
-    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, QueryError, Readiness, SearchAnswer, SearchRequest,
-    Sort, TailEvent, TimeRange,
+    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, QueryError, Readiness, ReparseAnswer,
+    ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::parse::Grammar;
@@ -146,6 +147,40 @@ impl Backend for Pipeline {
         }
     }
 
+    fn reparse_preview(&self, request: ReparseRequest, deadline: Instant) -> Result<ReparseAnswer, QueryError> {
+        let preview = self.context.reparse.preview(&wish(request), deadline).map_err(refused)?;
+        let change = |change: Change| ReparseChange {
+            from: change.from,
+            to: change.to,
+            lines: change.lines,
+            example: change.example,
+            fields: change.fields,
+        };
+        Ok(ReparseAnswer {
+            changes: preview.changes.into_iter().map(change).collect(),
+            examined: preview.examined,
+            partial: preview.partial,
+        })
+    }
+
+    fn reparse(&self, request: ReparseRequest) -> Result<ReparseProgress, QueryError> {
+        self.context.reparse.begin(wish(request)).map_err(refused)?;
+        Ok(self.reparse_progress())
+    }
+
+    fn reparse_progress(&self) -> ReparseProgress {
+        let progress = self.context.reparse.progress();
+        ReparseProgress {
+            state: progress.state.name(),
+            day: progress.day,
+            days: progress.days,
+            days_done: progress.days_done,
+            examined: progress.examined,
+            changed: progress.changed,
+            error: progress.error,
+        }
+    }
+
     fn ready(&self) -> Readiness {
         let closing = self.closing.is_cancelled();
         let journal = self.context.journal.usage();
@@ -191,6 +226,19 @@ impl Backend for Pipeline {
         if let Ok(stat) = rustix::fs::statvfs(&context.data_dir) {
             metrics.disk_free_bytes.set((stat.f_bavail * stat.f_frsize) as i64);
         }
+    }
+}
+
+fn wish(request: ReparseRequest) -> Wish {
+    let ReparseRequest { range, grammar, all } = request;
+    Wish { from: range.from, to: range.to, grammar, all }
+}
+
+fn refused(refusal: Refusal) -> QueryError {
+    match refusal {
+        Refusal::Grammar(message) => QueryError::BadParameter { name: "grammar", message },
+        Refusal::Running => QueryError::Conflict(refusal.to_string()),
+        Refusal::Disk { .. } => QueryError::Internal(refusal.to_string()),
     }
 }
 

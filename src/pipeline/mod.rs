@@ -11,6 +11,7 @@ mod intake;
 mod live;
 mod lock;
 mod queue;
+mod reparse;
 mod tail;
 mod worker;
 
@@ -55,6 +56,7 @@ pub struct Context {
     pub live: live::LiveBatches,
     pub tails: TailHub,
     pub engine: Engine,
+    pub reparse: reparse::Reparse,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub limits: frame::Limits,
@@ -218,6 +220,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
     let store = Arc::new(store);
     let engine = Engine::new(Arc::clone(&store), Arc::clone(&grammars));
     Ok(Context {
+        reparse: reparse::Reparse::new(Arc::clone(&store), Arc::clone(&grammars), &settings.data_dir),
         store,
         recovered_through: *journal.durable().borrow(),
         journal,
@@ -292,6 +295,7 @@ async fn serve(
         async move { receiver.run(listeners.beats, closing).await }
     });
     announce(&addresses);
+    context.reparse.resume();
 
     let mut reload = tokio::time::interval(FILES_CHECK_INTERVAL);
     loop {
@@ -309,6 +313,7 @@ async fn serve(
     info!("stopping: finishing the windows in hand, then indexing what is in the journal");
     let deadline = Instant::now() + settings.shutdown_deadline;
     closing_beats.cancel();
+    context.reparse.stop();
     if tokio::time::timeout_at(deadline.into(), receiving).await.is_err() {
         warn!("some connections did not end before the shutdown deadline; their senders send again");
     }

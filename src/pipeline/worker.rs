@@ -10,7 +10,6 @@ use super::{Context, IndexError};
 use crate::decode::{Decoder, Dedupe};
 use crate::ingest::frame;
 use crate::journal::Position;
-use crate::parse::Grammar;
 use crate::record::{Batch, Event, Fields, Record};
 use crate::store::{self, Cut};
 
@@ -112,7 +111,7 @@ impl<'c> Worker<'c> {
                 (None, Some(_)) => metrics.parse_unparsed.of("no_grammar").inc(),
                 (None, None) => {}
             }
-            let record = Record { event, grammar: grammar.map(Grammar::key), fields: &fields };
+            let record = Record { event, grammar: grammar.map(|grammar| grammar.key()), fields: &fields };
             let covers_line = grammar.zip(event.message).is_some_and(|(grammar, line)| grammar.covers(line));
             self.shard.add(position.0, &record, covers_line)?;
             indexed += 1;

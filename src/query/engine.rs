@@ -17,6 +17,19 @@ pub struct Between {
     pub to: Option<i64>,
 }
 
+impl Between {
+    /// Whether a UTC day has such times.
+    pub fn overlaps(&self, day: i32) -> bool {
+        let start = i64::from(day) * NANOS_PER_DAY;
+        self.from.is_none_or(|from| day_of(from) <= day) && self.to.is_none_or(|to| start < to)
+    }
+
+    /// Whether it is such a time.
+    pub fn holds(&self, at: i64) -> bool {
+        self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to)
+    }
+}
+
 pub struct Engine {
     pub(super) store: Arc<Store>,
     grammars: Arc<Grammars>,
@@ -42,7 +55,7 @@ impl Engine {
         mut each: impl FnMut(&Arc<ShardView>, u32, &Segment<'_>, &Bits) -> Result<(), Stop>,
     ) -> Result<bool, Stop> {
         let mut shards = self.store.shards();
-        shards.retain(|s| overlaps(s.day, between));
+        shards.retain(|s| between.overlaps(s.day));
         if !newest_first {
             shards.reverse();
         }
@@ -66,11 +79,6 @@ impl Engine {
             Err(stop) => Err(stop),
         }
     }
-}
-
-pub(super) fn overlaps(day: i32, between: Between) -> bool {
-    let start = i64::from(day) * NANOS_PER_DAY;
-    between.from.is_none_or(|from| day_of(from) <= day) && between.to.is_none_or(|to| start < to)
 }
 
 /// The documents of a segment within `between`; `None` when there are none.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value as Json, json};
 
 use super::*;
-use crate::parse::{Grammar, Grammars, Parser};
+use crate::parse::{Grammars, Parser};
 use crate::record::{Event, Fields, Record, Stream, StreamKey, time};
 use crate::store::{Options, Store, words::words};
 
@@ -58,7 +58,7 @@ fn filled(lines: &[(String, Option<String>)]) -> Filled {
         let mut fields = Fields::new();
         let grammar = parser.parse_auto(line, &mut fields);
         fields.leave_envelope_alone();
-        let record = Record { event: &event, grammar: grammar.map(Grammar::key), fields: &fields };
+        let record = Record { event: &event, grammar: grammar.map(|grammar| grammar.key()), fields: &fields };
         let covers = grammar.is_some_and(|g| g.covers(line));
         worker.add(i as u64 + 1, &record, covers).unwrap();
         records.push(build_record(&record, &parser));

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::ast::Expr;
-use super::engine::{Between, Engine, overlaps};
+use super::engine::{Between, Engine};
 use super::segment::Stop;
 
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ impl Engine {
     pub fn span(&self, between: Between) -> Result<Option<(i64, i64)>, Stop> {
         let mut span: Option<(i64, i64)> = None;
         for shard in self.store.shards() {
-            if !overlaps(shard.day, between) {
+            if !between.overlaps(shard.day) {
                 continue;
             }
             for reader in shard.searcher().segment_readers() {

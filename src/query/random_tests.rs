@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
 use super::*;
-use crate::parse::{Grammar, Grammars, Parser};
+use crate::parse::{Grammars, Parser};
 use crate::record::{Event, Fields, Record, Stream, StreamKey, time::parse_rfc3339};
 use crate::store::{Options, Store};
 
@@ -72,7 +72,7 @@ fn fixture(lines: &[Line], cut: usize) -> Fixture {
         let grammar = message.and_then(|message| parser.parse_auto(message, &mut fields));
         fields.leave_envelope_alone();
         let covers = grammar.zip(message).is_some_and(|(grammar, text)| grammar.covers(text));
-        let record = Record { event: &event, grammar: grammar.map(Grammar::key), fields: &fields };
+        let record = Record { event: &event, grammar: grammar.map(|grammar| grammar.key()), fields: &fields };
         records.push(build_record(&record, &parser));
         worker.add(1 + (n / cut) as u64, &record, covers).unwrap();
         if (n + 1) % cut == 0 || n + 1 == lines.len() {

@@ -5,7 +5,7 @@
 //! `docs_max` comes about: a day's end is a matter for sealing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tantivy::SegmentMeta;
 use tantivy::indexer::{MergeCandidate, MergePolicy};
@@ -21,6 +21,8 @@ pub struct Tiered {
     pub docs_max: u64,
     /// Docs put into merges so far: divided by the docs stored it tells how often each is rewritten.
     pub rewritten: Arc<AtomicU64>,
+    /// While set, segments stand as they are.
+    pub held: Arc<AtomicBool>,
 }
 
 impl Tiered {
@@ -60,6 +62,9 @@ impl Tiered {
 
 impl MergePolicy for Tiered {
     fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
+        if self.held.load(Ordering::Acquire) {
+            return Vec::new();
+        }
         let sizes: Vec<u64> = segments.iter().map(|segment| u64::from(segment.num_docs())).collect();
         let candidates = self.candidates(&sizes);
         let docs: u64 = candidates.iter().flatten().map(|&index| sizes[index]).sum();
@@ -74,7 +79,7 @@ mod tests {
     use super::*;
 
     fn policy() -> Tiered {
-        Tiered { docs_max: 5_000_000, rewritten: Arc::default() }
+        Tiered { docs_max: 5_000_000, rewritten: Arc::default(), held: Arc::default() }
     }
 
     #[test]

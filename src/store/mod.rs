@@ -7,9 +7,11 @@
 
 mod catalog;
 mod document;
+mod documents;
 mod error;
 mod fill;
 mod merge;
+mod rewrite;
 mod schema;
 mod shard;
 mod streams;
@@ -17,7 +19,9 @@ pub mod words;
 mod worker;
 
 pub use catalog::{CommitStats, SetAside, Store};
+pub use documents::{Documents, Stored};
 pub use error::Error;
+pub use rewrite::Rewrite;
 pub use schema::{Fields, STAMP_PREFIX};
 pub use shard::ShardView;
 pub use streams::{GrammarEntry, StreamEntry};

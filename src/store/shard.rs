@@ -104,7 +104,7 @@ impl Shard {
             position: payload.position,
             table: streams.snapshot(),
         };
-        let merge = Tiered { docs_max: options.segment_docs_max, rewritten: Arc::default() };
+        let merge = Tiered { docs_max: options.segment_docs_max, rewritten: Arc::default(), held: Arc::default() };
         let shard = Self {
             day,
             fields,
@@ -255,6 +255,74 @@ impl Shard {
     /// Waits for merges and closes the writer.
     pub fn finish_merges(&self) -> Result<(), Error> {
         self.close(&mut self.write.lock())
+    }
+
+    /// Waits for merges and starts no more until [`Shard::release`]; returns the committed segments, whose files stay as
+    /// long as these are held. `None` when the shard is held already.
+    pub fn hold(&self) -> Result<Option<Vec<SegmentMeta>>, Error> {
+        let mut write = self.write.lock();
+        if self.merge.held.swap(true, Ordering::AcqRel) {
+            return Ok(None);
+        }
+        let held = self.close(&mut write).and_then(|()| {
+            let metas = self.index.load_metas().map_err(|source| Error::Read { day: self.name(), source })?;
+            self.refresh()?;
+            Ok(metas.segments)
+        });
+        held.inspect_err(|_| self.release()).map(Some)
+    }
+
+    /// Lets merges begin again.
+    pub fn release(&self) {
+        self.merge.held.store(false, Ordering::Release);
+    }
+
+    /// Puts `new` segments in the place of `old` ones, of those that [`Shard::hold`] gave, in one commit.
+    pub fn replace(&self, old: &[SegmentMeta], new: Vec<SegmentMeta>) -> Result<(), Error> {
+        let mut write = self.write.lock();
+        let known = {
+            let mut streams = self.streams.lock();
+            streams.save().map_err(Error::io(streams.path()))?;
+            streams.known()
+        };
+        let payload = Payload { position: self.committed(), known };
+        let replaced = self.replace_segments(&mut write, old, &new, &payload);
+        if let Err(source) = replaced {
+            // The next writer starts from the disk, which has either all of the old or all of the new.
+            write.writer = None;
+            if !self.is_on_disk(&new) {
+                return Err(Error::Commit { day: self.name(), source });
+            }
+        }
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.refresh()
+    }
+
+    fn replace_segments(
+        &self,
+        write: &mut Write,
+        old: &[SegmentMeta],
+        new: &[SegmentMeta],
+        payload: &Payload,
+    ) -> tantivy::Result<()> {
+        let payload = serde_json::to_string(payload).map_err(|e| TantivyError::InternalError(e.to_string()))?;
+        let old: HashSet<_> = old.iter().map(SegmentMeta::id).collect();
+        let mut metas = self.index.load_metas()?.segments;
+        metas.retain(|meta| !old.contains(&meta.id()));
+        metas.extend_from_slice(new);
+        let mut writer = match write.writer.take() {
+            Some(writer) => writer,
+            None => self.open_writer()?,
+        };
+        writer.delete_all_documents()?;
+        for segment in metas {
+            writer.add_segment(segment)?;
+        }
+        let mut commit = writer.prepare_commit()?;
+        commit.set_payload(&payload);
+        commit.commit()?;
+        write.writer = Some(writer);
+        Ok(())
     }
 
     fn close(&self, write: &mut Write) -> Result<(), Error> {

@@ -80,6 +80,24 @@ impl Worker {
             self.dropped += 1;
             return Ok(());
         }
+        self.put_at(at, record, covers_line)
+    }
+
+    /// Adds a record to a shard, whatever its time.
+    pub(super) fn put(&mut self, shard: &Arc<Shard>, record: &Record<'_>, covers_line: bool) -> Result<(), Error> {
+        let at = match self.days.iter().position(|open| open.shard.day == shard.day) {
+            Some(at) => at,
+            None => self.open_day(shard.day)?,
+        };
+        self.put_at(at, record, covers_line)
+    }
+
+    /// The finished segments of all days.
+    pub(super) fn finish(&mut self) -> Result<Vec<SegmentMeta>, Error> {
+        Ok(self.cut()?.parts.into_iter().flat_map(|(_, segments)| segments).collect())
+    }
+
+    fn put_at(&mut self, at: usize, record: &Record<'_>, covers_line: bool) -> Result<(), Error> {
         self.tick += 1;
         self.days[at].used = self.tick;
         if self.days[at].open.is_none() {

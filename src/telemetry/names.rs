@@ -110,6 +110,7 @@ pub const UNPARSED: &[&str] = &["no_grammar", "no_message"];
 /// Values of `result` in [`GRAMMAR_RELOADS`].
 pub const RELOADS: &[&str] = &["taken", "refused"];
 /// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
-pub const QUERY_ROUTES: &[&str] = &["search", "histogram", "facets", "fields", "context", "tail", "grammars"];
+pub const QUERY_ROUTES: &[&str] =
+    &["search", "histogram", "facets", "fields", "context", "tail", "grammars", "reparse"];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use loghound::api::{
     Backend, ContextAnswer, ContextRequest, FacetsAnswer, FacetsRequest, FieldInfo, HistogramAnswer, HistogramRequest,
-    QueryError, Readiness, SearchAnswer, SearchRequest, Settings, Sort, TailEvent,
+    QueryError, Readiness, ReparseAnswer, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Settings, Sort,
+    TailEvent,
 };
 use loghound::telemetry::Metrics;
 use serde_json::{Map, Value as Json, json};
@@ -29,6 +30,18 @@ fn record(n: usize) -> Map<String, Json> {
 }
 
 impl Backend for Numbers {
+    fn reparse_preview(&self, _: ReparseRequest, _: Instant) -> Result<ReparseAnswer, QueryError> {
+        Ok(ReparseAnswer::default())
+    }
+
+    fn reparse(&self, _: ReparseRequest) -> Result<ReparseProgress, QueryError> {
+        Ok(self.reparse_progress())
+    }
+
+    fn reparse_progress(&self) -> ReparseProgress {
+        ReparseProgress { state: "idle", ..Default::default() }
+    }
+
     fn grammars(&self) -> loghound::api::GrammarsAnswer {
         Default::default()
     }

@@ -54,7 +54,7 @@ impl Segment<'_> {
                 if digits {
                     self.covered().for_each(|docs| found.maybe.add(&docs));
                 } else if header {
-                    let klog = self.grammars().filter(|(grammar, _)| grammar.name == "klog");
+                    let klog = self.known_grammars().filter(|(grammar, _)| grammar.name == "klog");
                     klog.for_each(|(_, docs)| found.maybe.add(&docs));
                 }
             }
@@ -204,7 +204,7 @@ impl Segment<'_> {
 
     /// The documents of the grammars whose lines are not tokenised.
     pub(super) fn covered(&self) -> impl Iterator<Item = Bits> {
-        self.grammars().filter(|(grammar, _)| grammar.covers_line).map(|(_, docs)| docs)
+        self.known_grammars().filter(|(grammar, _)| grammar.covers_line).map(|(_, docs)| docs)
     }
 }
 

@@ -10,14 +10,12 @@ mod dictionary;
 mod named;
 
 use std::cell::RefCell;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value as Json};
-use tantivy::columnar::Column;
-use tantivy::schema::Value as _;
-use tantivy::store::StoreReader;
-use tantivy::{SegmentReader, TantivyDocument};
+use tantivy::SegmentReader;
 
 use super::ast::{Expr, Leaf, Test};
 use super::bits::Bits;
@@ -25,7 +23,7 @@ use super::matches::{self, Aliases};
 use super::record::Parts;
 use crate::parse::{Grammar, Grammars, Parser};
 use crate::record::Fields;
-use crate::store::{GrammarEntry, ShardView};
+use crate::store::{Documents, GrammarEntry, ShardView};
 
 /// Why a query did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +35,6 @@ pub enum Stop {
     #[error("cannot read the shard: {0}")]
     Io(#[from] std::io::Error),
 }
-
-/// Blocks of stored lines kept inflated while a segment's documents are rebuilt.
-const STORE_BLOCKS: usize = 16;
 
 /// What names mean, as of the moment a query began.
 pub struct Language {
@@ -63,15 +58,18 @@ pub struct Segment<'s> {
     pub reader: &'s SegmentReader,
     pub language: &'s Language,
     deadline: Instant,
-    pub timestamps: Column<i64>,
-    pub streams: Column<u64>,
-    pub offsets: Column<u64>,
-    pub ids: Column<u64>,
-    grammars: Column<u64>,
+    documents: Documents<'s>,
     /// By the shard's numbers; `None` for one that does not load.
     known_grammars: Vec<Option<Arc<Grammar>>>,
-    store: RefCell<Option<StoreReader>>,
     by_grammar: RefCell<Option<Arc<[Bits]>>>,
+}
+
+impl<'s> Deref for Segment<'s> {
+    type Target = Documents<'s>;
+
+    fn deref(&self) -> &Documents<'s> {
+        &self.documents
+    }
 }
 
 /// Asks a rebuilt record.
@@ -90,20 +88,14 @@ impl<'s> Segment<'s> {
         language: &'s Language,
         deadline: Instant,
     ) -> Result<Self, Stop> {
-        let columns = reader.fast_fields();
         let known = |entry: &Arc<GrammarEntry>| language.grammars.version(&entry.name, entry.version, &entry.source);
         Ok(Self {
             shard,
             reader,
             language,
             deadline,
-            timestamps: columns.i64("ts")?,
-            streams: columns.u64("stream")?,
-            offsets: columns.u64("offset")?,
-            ids: columns.u64("id")?,
-            grammars: columns.u64("grammar")?,
+            documents: Documents::open(reader, shard.fields)?,
             known_grammars: shard.grammars().iter().map(known).collect(),
-            store: RefCell::default(),
             by_grammar: RefCell::default(),
         })
     }
@@ -180,14 +172,8 @@ impl<'s> Segment<'s> {
 
     /// The record of a document, with or without why its line has no fields.
     fn rebuilt(&self, doc: u32, explained: bool) -> Result<Map<String, Json>, Stop> {
-        let mut store = self.store.borrow_mut();
-        let store = match &mut *store {
-            Some(store) => store,
-            none => none.insert(self.reader.get_store_reader(STORE_BLOCKS)?),
-        };
-        let stored: TantivyDocument = store.get(doc)?;
-        let line = stored.get_first(self.shard.fields.line).and_then(|v| v.as_str());
-        let extra = stored.get_first(self.shard.fields.extra).and_then(|v| v.as_str());
+        let stored = self.stored(doc)?;
+        let (line, extra) = (stored.line(), stored.extra());
         let grammar = self.grammars.first(doc).map(|number| number as usize);
         let name = grammar.and_then(|number| Some(&*self.shard.grammars().get(number)?.name));
         let mut fields = Fields::new();
@@ -259,7 +245,7 @@ impl<'s> Segment<'s> {
     }
 
     /// The grammars that parsed lines of this shard, with their documents; those that do not load are left out.
-    fn grammars(&self) -> impl Iterator<Item = (&Grammar, Bits)> {
+    fn known_grammars(&self) -> impl Iterator<Item = (&Grammar, Bits)> {
         let sets = self.by_grammar();
         let known = self.known_grammars.iter().enumerate();
         known.filter_map(move |(number, grammar)| Some((&**grammar.as_ref()?, sets.get(number)?.clone())))

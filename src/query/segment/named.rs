@@ -229,7 +229,7 @@ impl Segment<'_> {
         if unindexed && !matches!(test, Test::Value { .. }) {
             return Ok(maybe);
         }
-        for (grammar, docs) in self.grammars() {
+        for (grammar, docs) in self.known_grammars() {
             if !grammar.covers_line {
                 continue;
             }

@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use tantivy::columnar::Column;
 
 use super::error::Error;
+use super::rewrite::Rewrite;
 use super::schema::{self, Fields};
 use super::shard::{Shard, ShardView, sync_dir};
 use super::worker::{Cut, Worker};
@@ -122,6 +123,12 @@ impl Store {
             }
         }
         failed.map_or(Ok(stats), Err)
+    }
+
+    /// Begins to write a day anew; `None` where there is no such day, or somebody is at it already.
+    pub fn rewrite(&self, day: i32) -> Result<Option<Rewrite>, Error> {
+        let shard = self.catalog.shards.read().get(&day).cloned();
+        shard.map_or(Ok(None), |shard| Rewrite::begin(shard, self.worker()))
     }
 
     /// Drops all finished segments that no commit took: with [`Worker::reset`], before the journal is read again.

@@ -1,0 +1,72 @@
+//! A segment's documents as they were put in, for whoever shows a record or writes it anew.
+
+use std::cell::RefCell;
+
+use tantivy::columnar::Column;
+use tantivy::schema::Value as _;
+use tantivy::store::StoreReader;
+use tantivy::{SegmentReader, TantivyDocument};
+
+use super::schema::Fields;
+
+/// Blocks of stored lines kept inflated.
+const STORE_BLOCKS: usize = 16;
+
+/// What every document has, column by column, and the stored lines. For one thread.
+pub struct Documents<'s> {
+    reader: &'s SegmentReader,
+    fields: Fields,
+    /// Unix nanoseconds.
+    pub timestamps: Column<i64>,
+    /// Numbers of [`ShardView::streams`](super::ShardView::streams).
+    pub streams: Column<u64>,
+    /// Numbers of [`ShardView::grammars`](super::ShardView::grammars); no value where no grammar fitted.
+    pub grammars: Column<u64>,
+    pub offsets: Column<u64>,
+    pub ids: Column<u64>,
+    store: RefCell<Option<StoreReader>>,
+}
+
+impl<'s> Documents<'s> {
+    pub fn open(reader: &'s SegmentReader, fields: Fields) -> tantivy::Result<Self> {
+        let columns = reader.fast_fields();
+        Ok(Self {
+            reader,
+            fields,
+            timestamps: columns.i64("ts")?,
+            streams: columns.u64("stream")?,
+            grammars: columns.u64("grammar")?,
+            offsets: columns.u64("offset")?,
+            ids: columns.u64("id")?,
+            store: RefCell::default(),
+        })
+    }
+
+    /// What is stored of a document.
+    pub fn stored(&self, doc: u32) -> tantivy::Result<Stored> {
+        let mut store = self.store.borrow_mut();
+        let store = match &mut *store {
+            Some(store) => store,
+            none => none.insert(self.reader.get_store_reader(STORE_BLOCKS)?),
+        };
+        Ok(Stored { document: store.get(doc)?, fields: self.fields })
+    }
+}
+
+/// A document's stored texts.
+pub struct Stored {
+    document: TantivyDocument,
+    fields: Fields,
+}
+
+impl Stored {
+    /// The message.
+    pub fn line(&self) -> Option<&str> {
+        self.document.get_first(self.fields.line).and_then(|value| value.as_str())
+    }
+
+    /// What else the sender sent: one JSON object.
+    pub fn extra(&self) -> Option<&str> {
+        self.document.get_first(self.fields.extra).and_then(|value| value.as_str())
+    }
+}
