@@ -258,7 +258,7 @@ impl Line {
         for (name, value) in &self.numbers {
             fields.push(*name, Role::Keyword, Value::U64(*value));
         }
-        f(&Record { event: &event, grammar: Some(self.grammar), fields: &fields })
+        f(&Record { event: &event, grammar: Some(self.grammar), template: None, fields: &fields })
     }
 }
 

@@ -8,6 +8,7 @@ use super::bits::Bits;
 use super::matches::Aliases;
 use super::segment::{Segment, Stop};
 use crate::parse::Parser;
+use crate::parse::template::Ids;
 use crate::record::time::{NANOS_PER_DAY, day_of};
 use crate::store::{ShardView, Store};
 
@@ -28,6 +29,12 @@ impl Engine {
     pub fn new(store: Arc<Store>, parser: Arc<Parser>) -> Self {
         let aliases = Aliases::of(&parser);
         Self { store, parser, aliases }
+    }
+
+    /// Resolves template ids by `ids`; without it each stands for itself.
+    pub fn with_templates(mut self, ids: Arc<Ids>) -> Self {
+        self.aliases = self.aliases.with_templates(ids);
+        self
     }
 
     pub fn aliases(&self) -> &Aliases {

@@ -59,7 +59,7 @@ fn filled(lines: &[(String, Option<String>)]) -> Filled {
         let mut fields = Fields::new();
         let grammar = parser.parse_auto(line, &mut fields);
         fields.leave_envelope_alone();
-        let record = Record { event: &event, grammar, fields: &fields };
+        let record = Record { event: &event, grammar, template: None, fields: &fields };
         let covers = grammar.and_then(|g| parser.grammar(g)).is_some_and(|g| g.covers(line));
         worker.add(i as u64 + 1, &record, covers).unwrap();
         records.push(build_record(&record));

@@ -15,6 +15,8 @@ pub struct Parts<'p> {
     pub id: u64,
     pub line: Option<&'p str>,
     pub grammar: Option<&'p str>,
+    /// The id that stands for its template.
+    pub template: Option<u64>,
     pub fields: &'p Fields<'p>,
     /// One JSON object.
     pub extra: Option<&'p str>,
@@ -43,6 +45,9 @@ impl Parts<'_> {
             None if self.line.is_some() => put(&mut record, "parse", "error", Json::String(UNPARSED.to_owned())),
             None => {}
         }
+        if let Some(template) = self.template {
+            merge(&mut record, Map::from_iter([("template".to_owned(), Json::from(template))]));
+        }
         put(&mut record, "event", "id", Json::String(event_id(self.key, self.id)));
         record
     }
@@ -59,6 +64,7 @@ pub fn build_record(record: &Record<'_>) -> Map<String, Json> {
         id: event.id,
         line: event.message,
         grammar: record.grammar,
+        template: record.template,
         fields: record.fields,
         extra: event.extra,
     }

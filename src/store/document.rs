@@ -40,6 +40,7 @@ pub struct Scratch {
     pub stream: u64,
     pub offset: Option<u64>,
     pub id: u64,
+    pub template: Option<u64>,
     texts: Vec<Span>,
     kw: Object,
     ident: Object,
@@ -57,6 +58,7 @@ impl Scratch {
             stream: 0,
             offset: None,
             id: 0,
+            template: None,
             texts: Vec::new(),
             kw: Vec::new(),
             ident: Vec::new(),
@@ -163,6 +165,7 @@ impl Scratch {
                 let mut rest = step - 6 - texts;
                 for (field, leaf) in [
                     (fields.offset, self.offset.map(Leaf::U64)),
+                    (fields.template, self.template.map(Leaf::U64)),
                     (fields.line, self.line.map(Leaf::Str)),
                     (fields.extra, self.extra.map(Leaf::Str)),
                 ] {

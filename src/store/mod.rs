@@ -13,6 +13,7 @@ mod merge;
 mod schema;
 mod shard;
 mod streams;
+mod templates;
 pub mod words;
 mod worker;
 
@@ -21,6 +22,7 @@ pub use error::Error;
 pub use schema::{Fields, STAMP_PREFIX};
 pub use shard::ShardView;
 pub use streams::StreamEntry;
+pub use templates::{OpenedRegistry, TemplateRegistry};
 pub use worker::{Cut, Worker};
 
 /// Limits of the store.

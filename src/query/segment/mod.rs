@@ -53,6 +53,7 @@ pub struct Segment<'s> {
     pub streams: Column<u64>,
     pub offsets: Column<u64>,
     pub ids: Column<u64>,
+    templates: Column<u64>,
     grammars: Option<StrColumn>,
     store: RefCell<Option<StoreReader>>,
     by_grammar: RefCell<Option<Arc<HashMap<String, Bits>>>>,
@@ -86,6 +87,7 @@ impl<'s> Segment<'s> {
             streams: columns.u64("stream")?,
             offsets: columns.u64("offset")?,
             ids: columns.u64("id")?,
+            templates: columns.u64("template")?,
             grammars: columns.str("kw.grammar")?,
             store: RefCell::default(),
             by_grammar: RefCell::default(),
@@ -132,12 +134,13 @@ impl<'s> Segment<'s> {
             Some(field) => {
                 let mut found = self.nothing();
                 for name in self.aliases.names(field) {
-                    let named = self.named(name, &leaf.test)?;
+                    let named = self.named(name, &self.aliases.resolve(name, &leaf.test))?;
                     found.sure.add(&named.sure);
                     found.maybe.add(&named.maybe);
                 }
                 let ask = |record: &Map<String, Json>| {
-                    self.aliases.names(field).any(|name| matches::field_matches(name, &leaf.test, record))
+                    let test = |name| self.aliases.resolve(name, &leaf.test);
+                    self.aliases.names(field).any(|name| matches::field_matches(name, &test(name), record))
                 };
                 (found, Box::new(ask))
             }
@@ -182,13 +185,19 @@ impl<'s> Segment<'s> {
             id: self.ids.first(doc).unwrap_or(0),
             line,
             grammar: grammar.as_deref(),
+            template: self.template(doc),
             fields: &fields,
             extra,
         }
         .build())
     }
 
-    fn grammar(&self, doc: u32) -> Option<String> {
+    /// The id that stands for a document's template now.
+    pub fn template(&self, doc: u32) -> Option<u64> {
+        self.templates.first(doc).map(|id| self.aliases.template(id))
+    }
+
+    pub fn grammar(&self, doc: u32) -> Option<String> {
         let column = self.grammars.as_ref()?;
         let mut name = String::new();
         let ord = column.term_ords(doc).next()?;
