@@ -21,7 +21,7 @@ const CONTEXT_MAX: usize = 1_000;
 type Record = Map<String, Json>;
 
 /// Unix nanoseconds.
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -12,6 +12,7 @@ mod home;
 mod listen;
 mod openapi;
 mod params;
+mod patterns;
 mod raw_target;
 mod routes;
 mod run;
@@ -19,8 +20,9 @@ mod tail;
 mod time;
 
 pub use backend::{
-    Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
-    HistogramAnswer, HistogramRequest, QueryError, Readiness, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    Backend, Change, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
+    HistogramAnswer, HistogramRequest, Nearest, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness,
+    SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};

@@ -9,13 +9,14 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{handlers, health, tail};
+use super::{handlers, health, patterns, tail};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "loghound", description = "Search, watch and count the records that loghound keeps."),
     paths(
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
+        patterns::patterns,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),
@@ -24,7 +25,8 @@ use super::{handlers, health, tail};
 struct Description;
 
 /// The paths that a POST asks as well, with the GET's parameters as a JSON object.
-const POSTED: &[&str] = &["/api/v1/search", "/api/v1/histogram", "/api/v1/facets", "/api/v1/context"];
+const POSTED: &[&str] =
+    &["/api/v1/search", "/api/v1/histogram", "/api/v1/facets", "/api/v1/context", "/api/v1/patterns"];
 
 pub(super) fn description() -> utoipa::openapi::OpenApi {
     let mut description = Description::openapi();

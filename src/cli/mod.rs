@@ -6,6 +6,7 @@ pub mod demo;
 pub mod grammars;
 pub mod grok;
 pub mod parse;
+pub mod patterns;
 pub mod query;
 pub mod serve;
 pub mod ship;
@@ -48,6 +49,8 @@ pub enum Command {
     CheckConfig(check_config::Args),
     /// Show records that match a query.
     Query(query::Args),
+    /// Show which log statements matching records come from, how often, and which are new.
+    Patterns(patterns::Args),
     /// Show records that match a query as they arrive.
     Tail(tail::Args),
 }
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Ship(args) => ship::run(args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Query(args) => query::run(args),
+        Command::Patterns(args) => patterns::run(args),
         Command::Tail(args) => tail::run(args),
     };
     exit_code(done, &mut io::stderr())

@@ -10,6 +10,7 @@ mod indexer;
 mod intake;
 mod live;
 mod lock;
+mod patterns;
 mod queue;
 mod tail;
 mod templates;

@@ -148,8 +148,9 @@ impl TemplateRegistry {
         File::open(&self.dir)?.sync_all()?;
         self.base = checksum_at_end(saved);
         self.registry_bytes = saved.len() as u64;
-        // The old changes are of another base now; the next change writes over them.
         (self.changes, self.changes_bytes) = (None, 0);
+        // The old changes are of another base now: were they to stay, nothing would read them.
+        let _ = fs::remove_file(self.dir.join(CHANGES));
         Ok(())
     }
 
@@ -286,3 +287,7 @@ fn frame(bytes: &[u8], at: usize) -> Frame<'_> {
         Frame::Damaged
     }
 }
+
+#[cfg(test)]
+#[path = "templates_tests.rs"]
+mod tests;

@@ -52,6 +52,14 @@ pub const PARSE_RECORDS: Name = name("loghound_parse_records_total", "records by
 pub const PARSE_UNPARSED: Name =
     name("loghound_parse_unparsed_total", "lines that no grammar fits, kept whole and searchable, by why");
 
+pub const TEMPLATES: Name = name("loghound_parse_templates", "templates that are known now");
+pub const TEMPLATES_BYTES: Name = name("loghound_parse_templates_bytes", "memory that templates take");
+pub const TEMPLATES_NEW: Name = name("loghound_parse_templates_new_total", "templates seen for the first time");
+pub const TEMPLATES_JOINED: Name =
+    name("loghound_parse_templates_joined_total", "templates that turned out to be one with an older one");
+pub const TEMPLATES_EVICTED: Name =
+    name("loghound_parse_templates_evicted_total", "templates forgotten to stay within the memory allowed");
+
 pub const COMMIT_SECONDS: Name = name("loghound_store_commit_seconds", "one commit of all shards");
 pub const COMMIT_ERRORS: Name = name("loghound_store_commit_errors_total", "commits that failed and are tried again");
 pub const SEARCHABLE_LAG_SECONDS: Name =
@@ -92,6 +100,6 @@ pub const GRAMMARS: &[&str] = &["klog", "envoy", "json", "cri", "docker", "none"
 /// Values of `why` in [`PARSE_UNPARSED`].
 pub const UNPARSED: &[&str] = &["no_grammar", "no_message"];
 /// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
-pub const QUERY_ROUTES: &[&str] = &["search", "histogram", "facets", "fields", "context", "tail"];
+pub const QUERY_ROUTES: &[&str] = &["search", "histogram", "facets", "fields", "context", "tail", "patterns"];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];

@@ -219,3 +219,159 @@ impl Miner {
         self.ids.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::template::{Observed, TemplateId};
+
+    /// Words without digits, so that nothing but the rules of joining makes them variable.
+    fn word(number: u64) -> String {
+        format!("q{number}").bytes().map(|b| if b.is_ascii_digit() { (b - b'0' + b'a') as char } else { 'q' }).collect()
+    }
+
+    /// Statements of which some are joined over time.
+    fn lines(from: u64, to: u64) -> impl Iterator<Item = String> {
+        (from..to).map(|n| match n % 5 {
+            0 => format!("opened volume {} of {} in {n} ms", word(n % 31), word(n * n % 17)),
+            1 => format!("bye user {}", word(n)),
+            2 => format!("{}: cannot reach 10.0.0.{} ({})", word(n % 7), n % 250, word(n % 3)),
+            3 => format!("pool is {}", if n % 2 == 0 { "5".to_owned() } else { word(n) }),
+            _ => format!("beat of the leader {n}"),
+        })
+    }
+
+    fn tracked(limits: Limits) -> (Miner, Miner) {
+        let mut miner = Miner::new(limits);
+        miner.track(true);
+        (miner, Miner::new(limits))
+    }
+
+    /// Brings `copy` up to date, as a disk would.
+    fn save(miner: &mut Miner, copy: &mut Miner, limits: Limits) -> usize {
+        match miner.take_pending() {
+            Pending::Nothing => 0,
+            Pending::Changes(body) => {
+                copy.apply(&body).unwrap();
+                body.len()
+            }
+            Pending::Everything(saved) => {
+                *copy = Miner::load(&saved[..], limits).unwrap();
+                saved.len()
+            }
+        }
+    }
+
+    fn same(miner: &mut Miner, copy: &mut Miner, until: u64, limits: Limits) {
+        assert_eq!(copy.ids(), miner.ids());
+        for id in miner.ids() {
+            let (a, b) = (miner.template(id).unwrap(), copy.template(id).unwrap());
+            assert_eq!((&a.text, a.first_seen, &a.examples), (&b.text, b.first_seen, &b.examples));
+        }
+        for id in 1..=miner.given() {
+            assert_eq!(copy.resolve(TemplateId::from(id)), miner.resolve(TemplateId::from(id)));
+        }
+        // Every line so far finds its template again, in a miner that was read back.
+        let mut back = Miner::load(&copy.saved()[..], limits).unwrap();
+        let mut original = Miner::load(&miner.saved()[..], limits).unwrap();
+        for line in lines(0, until) {
+            let (found, expected) = (back.observe(&line), original.observe(&line));
+            assert_eq!(found, Observed { new: false, ..expected }, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_changed_is_enough_to_follow() {
+        let limits = Limits::default();
+        let (mut miner, mut copy) = tracked(limits);
+        for step in 0..20 {
+            lines(step * 40, step * 40 + 40).for_each(|line| _ = miner.observe(&line));
+            miner.observe_at("lease.go:223", &format!("reset {step} {}", word(step)));
+            assert!(save(&mut miner, &mut copy, limits) > 0);
+            same(&mut miner, &mut copy, step * 40 + 40, limits);
+        }
+        assert!(miner.stats().joined > 20, "{:?}", miner.stats());
+    }
+
+    #[test]
+    fn lines_that_teach_nothing_change_nothing() {
+        let limits = Limits::default();
+        let (mut miner, mut copy) = tracked(limits);
+        for _ in 0..64 {
+            lines(0, 200).for_each(|line| _ = miner.observe(&line));
+        }
+        save(&mut miner, &mut copy, limits);
+        lines(0, 200).for_each(|line| _ = miner.observe(&line));
+        assert_eq!(miner.take_pending(), Pending::Nothing);
+        miner.observe("brand new");
+        assert!(matches!(miner.take_pending(), Pending::Changes(body) if body.len() < 300));
+        // Nobody saves this one.
+        let mut untracked = Miner::new(limits);
+        untracked.observe("brand new");
+        assert_eq!(untracked.take_pending(), Pending::Nothing);
+    }
+
+    #[test]
+    fn what_was_forgotten_is_saved_as_everything() {
+        let limits = Limits { bytes: 128 << 10, ..Limits::default() };
+        let (mut miner, mut copy) = tracked(limits);
+        for step in 0..30u64 {
+            for n in 0..40 {
+                let n = step * 40 + n;
+                miner.observe(&format!("{} {} {} {}", word(n), word(n * 7), word(n * 31), " :".repeat(n as usize % 5)));
+            }
+            save(&mut miner, &mut copy, limits);
+            assert_eq!(copy.ids(), miner.ids());
+        }
+        assert!(miner.stats().evicted_templates > 100, "{:?}", miner.stats());
+    }
+
+    #[test]
+    fn an_earlier_line_moves_the_first_time() {
+        let limits = Limits::default();
+        let (mut miner, mut copy) = tracked(limits);
+        let at = |miner: &mut Miner, at| {
+            miner.observe_text(&crate::parse::template::Text { text: "hello there", site: None }, at).id
+        };
+        let id = at(&mut miner, 500);
+        save(&mut miner, &mut copy, limits);
+        for (time, first) in [(900, 500), (300, 300), (400, 300)] {
+            assert_eq!(at(&mut miner, time), id);
+            save(&mut miner, &mut copy, limits);
+            assert_eq!(copy.template(id).unwrap().first_seen, Some(first));
+        }
+    }
+
+    #[test]
+    fn ids_are_never_given_below_what_records_hold() {
+        let mut miner = Miner::new(Limits::default());
+        miner.never_below(41);
+        assert_eq!(miner.observe("a").id.get(), 42);
+        miner.never_below(7);
+        assert_eq!(miner.observe("b c").id.get(), 43);
+    }
+
+    #[test]
+    fn senseless_changes_are_refused() {
+        let limits = Limits::default();
+        let mut miner = Miner::new(limits);
+        miner.track(false);
+        lines(0, 60).for_each(|line| _ = miner.observe(&line));
+        let Pending::Changes(body) = miner.take_pending() else { panic!() };
+        for cut in 0..body.len() {
+            assert!(Miner::new(limits).apply(&body[..cut]).is_err(), "cut at {cut}");
+        }
+        let mut refused = 0;
+        for at in 0..body.len() {
+            let mut damaged = body.clone();
+            damaged[at] ^= 0x81;
+            let mut copy = Miner::new(limits);
+            // Whatever gets in must not break anything later.
+            match copy.apply(&damaged) {
+                Err(_) => refused += 1,
+                Ok(()) => lines(0, 60).for_each(|line| _ = copy.observe(&line)),
+            }
+        }
+        assert!(refused > 100, "{refused}");
+    }
+}

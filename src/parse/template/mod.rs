@@ -56,6 +56,12 @@ impl TemplateId {
     }
 }
 
+impl From<u64> for TemplateId {
+    fn from(id: u64) -> Self {
+        Self(id)
+    }
+}
+
 impl fmt::Display for TemplateId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
