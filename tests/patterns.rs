@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,24 +27,28 @@ fn word(random: &mut Random) -> String {
 /// klog lines of many statements, and lines that no grammar knows. New words come up all the time, so that templates are
 /// made and joined between any two commits.
 fn line(random: &mut Random, vocabulary: &mut Vec<String>) -> String {
-    if vocabulary.len() < 40 || random.chance(0.05) {
+    if vocabulary.len() < 40 || random.chance(0.02) {
         vocabulary.push(word(random));
     }
     let mut pick = || vocabulary[random.below(vocabulary.len())].clone();
     let (a, b) = (pick(), pick());
     let n = random.below(900);
     let site = random.below(60);
+    let file = char::from(b'a' + n as u8 % 5);
     match random.below(4) {
-        0 => format!("I0817 17:51:22.{n:06}       1 {a}.go:{site}] \"Sync\" pod=\"{a}/{b}\" took={n}"),
+        0 => format!("I0817 17:51:22.{n:06}       1 {file}.go:{site}] \"Sync\" pod=\"{a}/{b}\" took={n}"),
         1 => format!("W0817 17:51:22.{n:06}       1 lease.go:{site}] Resetting endpoints for {b} to {n}"),
-        2 => format!("{a} cannot reach 10.0.0.{n} ({b})"),
+        2 => format!("{} cannot reach 10.0.0.{n} ({b})", char::from(b'a' + site as u8 % 9)),
         _ => format!("session of user {b} opened by {a} in {n} ms"),
     }
 }
 
-/// What decides a line's template when no rule joins templates: its text without the numbers.
+/// What decides a line's template: klog's log statement, else the text without the numbers.
 fn text_of(message: &str) -> String {
-    message.chars().filter(|c| !c.is_ascii_digit()).collect()
+    match message.split_once("] ").filter(|(header, _)| header.contains("0817 ")) {
+        Some((header, _)) => header.rsplit(' ').next().unwrap().to_owned(),
+        None => message.chars().filter(|c| !c.is_ascii_digit()).collect(),
+    }
 }
 
 /// One Filebeat: makes windows until told to stop; gives the lines it sent.
@@ -89,6 +93,14 @@ fn patterns(server: &Server, parameters: &str) -> Value {
     answer
 }
 
+/// Says where the two differ and no more.
+fn same(expected: &BTreeMap<u64, u64>, found: impl Iterator<Item = (u64, u64)>) {
+    let found: BTreeMap<u64, u64> = found.collect();
+    let ids: BTreeSet<&u64> = expected.keys().chain(found.keys()).collect();
+    let differing: Vec<_> = ids.into_iter().filter(|id| expected.get(id) != found.get(id)).take(5).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+}
+
 /// Counts of the API, by facet and by pattern, are those of the records.
 fn counts_agree(server: &Server, records: &[Value]) {
     let mut counted = BTreeMap::new();
@@ -98,14 +110,14 @@ fn counts_agree(server: &Server, records: &[Value]) {
     let answer = patterns(server, "");
     let rows = answer["patterns"].as_array().unwrap();
     let of = |row: &Value, id: &str| (row[id].as_u64().unwrap(), row["count"].as_u64().unwrap());
-    assert_eq!(rows.iter().map(|row| of(row, "id")).collect::<BTreeMap<_, _>>(), counted);
+    same(&counted, rows.iter().map(|row| of(row, "id")));
     assert_eq!((answer["total"].as_u64(), answer["without"].as_u64()), (Some(records.len() as u64), Some(0)));
     for row in rows {
         assert!(row["text"].is_string(), "{row}");
     }
     let (_, facets) = server.get("/api/v1/facets?fields=template&limit=1000");
     let values = facets["facets"][0]["values"].as_array().unwrap();
-    assert_eq!(values.iter().map(|row| of(row, "value")).collect::<BTreeMap<_, _>>(), counted);
+    same(&counted, values.iter().map(|row| of(row, "value")));
     // Each is found by its id.
     for (id, count) in counted.iter().step_by(7) {
         assert_eq!(server.search(&format!("template:{id}"), 0, None)["total"].as_u64(), Some(*count), "{id}");
@@ -165,10 +177,8 @@ fn the_same_text_keeps_its_template_over_many_kills() {
     server.wait_for_lines("kubernetes.container.name:patterns-again", &sample, Duration::from_secs(30));
     let after = server.records("*");
     let now = templates(&after);
-    // Of the few lines that no template had been joined for, some may be by now: then all of a text moved together.
-    let moved = ids.iter().filter(|(text, id)| now[*text] != **id).count();
-    assert!(moved * 20 <= ids.len(), "{moved} of {}", ids.len());
-    assert_eq!(now.len(), ids.len());
+    let moved: Vec<_> = ids.iter().filter(|(text, id)| now.get(*text) != Some(id)).take(5).collect();
+    assert!(moved.is_empty() && now.len() == ids.len(), "{moved:?}");
     counts_agree(&server, &after);
 }
 
@@ -196,15 +206,15 @@ fn a_new_statement_is_told_with_the_nearest() {
     assert_eq!(rows.len(), 2, "{answer}");
     let row = |new: bool| rows.iter().find(|row| row["new"] == new).unwrap();
     let (old, new) = (row(false), row(true));
-    assert_eq!((&old["text"], &old["count"]), (&"lease of <*> expired after <*> s".into(), &1.into()));
-    assert_eq!(new["text"], "lease of <*> expired early after <*> s");
+    assert_eq!((&old["text"], &old["count"]), (&"lease of <*> expired after <*>".into(), &1.into()));
+    assert_eq!(new["text"], "lease of <*> expired early after <*>");
     assert_eq!(new["example"], "lease of node-7 expired early after 3 s");
-    assert_eq!(new["examples"], serde_json::json!([["node-7"], ["3"]]));
+    assert_eq!(new["examples"], serde_json::json!([["node-7"], ["3 s"]]));
     let step = |change: &str, text: &str| serde_json::json!({"change": change, "text": text});
     assert_eq!(new["nearest"]["id"], old["id"]);
     assert_eq!(
         new["nearest"]["difference"],
-        serde_json::json!([step("same", "lease of <*> expired"), step("new", "early"), step("same", "after <*> s")])
+        serde_json::json!([step("same", "lease of <*> expired"), step("new", "early"), step("same", "after <*>")])
     );
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_loghound"))
         .args(["patterns", "lease", "--from", &from, "--server", &format!("http://{}", server.http)])
@@ -212,7 +222,7 @@ fn a_new_statement_is_told_with_the_nearest() {
         .unwrap();
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("  new ") && table.contains("expired {+early+} after"), "{table}");
-    let (_, metrics) = (server.get("/metrics"), server.metrics());
+    let metrics = server.text("/metrics");
     assert!(metrics.contains("loghound_parse_templates 2\n"), "{metrics}");
     assert!(metrics.contains("loghound_parse_templates_new_total 2\n"), "{metrics}");
 }
