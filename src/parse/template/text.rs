@@ -7,8 +7,18 @@ use crate::parse::Grammar;
 use crate::record::{Field, Fields, PATH_SEPARATOR, Role, Value};
 
 /// Where formats that name their own fields put what a line says in words: zap, logrus, slog, pino, ECS (whose `message`
-/// makes room for the line), Serilog, structlog, Google. The first one that is there counts.
-const NAMES: [&str; 7] = ["msg", "message", "parsed\u{1}message", "@m", "parsed\u{1}event", "textPayload", "log"];
+/// makes room for the line), Serilog, structlog, Google. Of several that are there the lowest counts.
+fn rank(name: &str) -> Option<u8> {
+    Some(match name {
+        "msg" => 0,
+        "message" | "parsed\u{1}message" => 1,
+        "@m" => 2,
+        "event" | "parsed\u{1}event" => 3,
+        "textPayload" => 4,
+        "log" => 5,
+        _ => return None,
+    })
+}
 
 /// The number of a log statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,9 +54,9 @@ impl<'r> Text<'r> {
 }
 
 fn named<'r, 'a>(fields: &'r Fields<'a>) -> Option<&'r Field<'a>> {
-    let rank = |field: &&Field<'_>| NAMES.iter().position(|name| *name == field.name);
-    let strings = fields.iter().filter(|field| matches!(field.value, Value::Str(_)));
-    strings.filter_map(|field| Some((rank(&field)?, field))).min_by_key(|(rank, _)| *rank).map(|(_, field)| field)
+    let ranked = fields.iter().filter_map(|field| Some((rank(&field.name)?, field)));
+    let strings = ranked.filter(|(_, field)| matches!(field.value, Value::Str(_)));
+    strings.min_by_key(|(rank, _)| *rank).map(|(_, field)| field)
 }
 
 /// klog's `filename` and `line_number`.
