@@ -267,11 +267,22 @@ fn a_damaged_registry_costs_texts_and_nothing_else() {
 
 #[test]
 fn templates_can_be_turned_off() {
-    let server = Server::start_in(None, &[], &[("LOGHOUND_TEMPLATES_MEMORY", "0")]);
+    let mut server = Server::start_in(None, &[], &[("LOGHOUND_TEMPLATES_MEMORY", "0")]);
     let lines = ["volume mounted".to_owned()];
     send(&server, &mut LogFile::new("off"), &lines);
     server.wait_for_lines("*", &lines, Duration::from_secs(30));
     assert!(server.records("*")[0].get("template").is_none());
     assert_eq!(patterns(&server, "")["without"], 1);
     assert!(!server.data_dir.join("templates").exists());
+    // And on again: what comes then has one.
+    assert!(server.terminate().success());
+    let on = Server::start_with(Some(&server.data_dir), &[]);
+    send(&on, &mut LogFile::new("on"), &lines);
+    eventually(Duration::from_secs(30), || match patterns(&on, "")["total"].as_u64() {
+        Some(2) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let answer = patterns(&on, "");
+    assert_eq!((&answer["without"], &answer["patterns"][0]["count"]), (&1.into(), &1.into()));
+    assert_eq!(on.search("template:1", 0, None)["total"], 1);
 }
