@@ -266,6 +266,24 @@ fn a_damaged_registry_costs_texts_and_nothing_else() {
 }
 
 #[test]
+fn nothing_is_committed_before_its_templates_are_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    // A registry cannot be written where a directory has its name.
+    let in_the_way = dir.path().join("templates/registry.tmp");
+    std::fs::create_dir_all(&in_the_way).unwrap();
+    let server = Server::start_with(Some(dir.path()), &[]);
+    let lines = ["volume mounted".to_owned()];
+    send(&server, &mut LogFile::new("order"), &lines);
+    eventually(Duration::from_secs(30), || {
+        if server.log().contains("cannot save new templates") { Ok(()) } else { Err(server.log()) }
+    });
+    assert_eq!(server.search("*", 0, None)["total"], 0);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    server.wait_for_lines("*", &lines, Duration::from_secs(30));
+    assert_eq!(id_of(&server.records("*")[0]), 1);
+}
+
+#[test]
 fn templates_can_be_turned_off() {
     let mut server = Server::start_in(None, &[], &[("LOGHOUND_TEMPLATES_MEMORY", "0")]);
     let lines = ["volume mounted".to_owned()];
