@@ -260,6 +260,7 @@ impl Line {
         f(&Record {
             event: &event,
             grammar: Some(GrammarRef { name: self.grammar, version: 1, source: "" }),
+            template: None,
             fields: &fields,
         })
     }

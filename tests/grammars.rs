@@ -132,3 +132,115 @@ fn a_rule_of_the_configuration_sends_a_stream_to_a_grammar() {
     assert_eq!(check.status.code(), Some(2), "{said}");
     assert!(said.contains("routes: no grammar is named \"nginy\""), "{said}");
 }
+
+/// What the command says.
+fn loghound(server: &Server, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_loghound"))
+        .args(arguments)
+        .args(["--server", &format!("http://{}", server.http)])
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[test]
+fn stored_lines_are_parsed_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let grammars = dir.path().join("grammars");
+    std::fs::create_dir(&grammars).unwrap();
+    let config = dir.path().join("loghound.yaml");
+    std::fs::write(&config, format!("grammars_dir: {}\n", grammars.display())).unwrap();
+    let mut server = Server::start_with(Some(&dir.path().join("data")), &["--config", config.to_str().unwrap()]);
+    let jobs: Vec<String> = (0..2_000).map(|n| format!("job {n} took {}", n % 7)).collect();
+    let others: Vec<String> = (0..500).map(|n| format!("neither this {n} nor that")).collect();
+    let lines: Vec<&str> = jobs.iter().chain(&others).map(String::as_str).collect();
+    send(&server, "batch-1", &lines);
+    send(&server, "batch-2", &["job a took long"]);
+    let all = lines.len() + 1;
+    eventually(SOON, || if server.records("").len() == all { Ok(()) } else { Err("not all there".to_owned()) });
+    let by_id = |server: &Server| -> std::collections::BTreeMap<String, Value> {
+        let records = server.records("").into_iter();
+        records.map(|record| (record["event"]["id"].as_str().unwrap().to_owned(), record)).collect()
+    };
+    let before = by_id(&server);
+
+    // The grammar they lacked: what it would change is shown, and nothing is changed by that.
+    write(&grammars, r"^job (?<id>\d+) took (?<ms>\d+)$", "{line: job 7 took 30, fields: {id: '7', ms: '30'}}");
+    hangup(&server);
+    eventually(SOON, || match server.get("/api/v1/grammars").1.to_string().contains("\"jobs\"") {
+        true => Ok(()),
+        false => Err("not taken".to_owned()),
+    });
+    let (code, said) = loghound(&server, &["reparse", "--since", "now-1h"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains(": 2000 lines, such as\n  job ") && said.contains("2000 of 2501 lines would change"),
+        "{said}"
+    );
+    assert_eq!(by_id(&server), before);
+    let (code, said) = loghound(&server, &["reparse", "--grammar", "jbos"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("unknown grammar \"jbos\""), "{said}");
+
+    let (code, said) = loghound(&server, &["reparse", "--since", "now-1h", "--apply"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("done: 1 of 1 days, 2000 of 2501 lines changed") || said.contains("2 of 2 days"), "{said}");
+    let check = |server: &Server| {
+        let after = by_id(server);
+        assert_eq!(after.len(), all);
+        for (id, record) in &after {
+            let old = &before[id];
+            for kept in ["@timestamp", "message", "log", "host", "event", "kubernetes"] {
+                assert_eq!(record[kept], old[kept]);
+            }
+            let line = record["message"].as_str().unwrap();
+            let number =
+                line.strip_prefix("job ").and_then(|rest| rest.split(' ').next()).filter(|n| n.parse::<u32>().is_ok());
+            assert_eq!(record["id"].as_str(), number, "{line}");
+            assert_eq!(record["grammar"].as_str(), number.map(|_| "jobs"), "{line}");
+        }
+        assert_eq!(server.records("grammar:jobs AND ms:3").len(), jobs.len() / 7 + 1);
+        assert_eq!(server.records("_exists_:parse.error").len(), others.len() + 1);
+        assert_eq!(server.records("\"job 17 took\"").len(), 1);
+        after
+    };
+    let after = check(&server);
+    // It is on disk, and lines that come later go beside it.
+    server.kill9();
+    server.restart();
+    assert_eq!(check(&server), after);
+    send(&server, "batch-3", &["job 1 took 3"]);
+    assert_eq!(record(&server, "host.name:batch-3")["ms"], "3");
+    let (_, said) = loghound(&server, &["reparse", "--since", "now-1h", "--all"]);
+    assert!(said.contains("0 of 2502 lines would change"), "{said}");
+
+    // A new version of the grammar, and a kill while the days are written anew: the next start goes on.
+    write(
+        &grammars,
+        r"^job (?<id>\d+) took (?<duration>\d+)$",
+        "{line: job 7 took 30, fields: {id: '7', duration: '30'}}",
+    );
+    hangup(&server);
+    let old = after.values().find(|record| record["grammar"] == "jobs").unwrap();
+    eventually(SOON, || match server.get("/api/v1/grammars").1.to_string().contains("duration>") {
+        true => Ok(()),
+        false => Err("not taken".to_owned()),
+    });
+    let id = old["event"]["id"].as_str().unwrap();
+    assert_eq!(server.records(&format!("event.id:{id}")), std::slice::from_ref(old));
+    let (code, said) = loghound(&server, &["reparse", "--since", "now-1h", "--all", "--apply", "--no-wait"]);
+    assert_eq!(code, Some(0), "{said}");
+    server.kill9();
+    server.restart();
+    eventually(SOON, || {
+        // One question, so one state: of a day all of the one or all of the other, at any time.
+        let facets = server.get("/api/v1/facets?q=grammar:jobs&fields=ms,duration&limit=1").1;
+        let with = |n: usize| facets["total"].as_u64().unwrap() - facets["facets"][n]["missing"].as_u64().unwrap();
+        let (old, new) = (with(0) as usize, with(1) as usize);
+        assert_eq!(old + new, jobs.len() + 1, "{facets}");
+        if new == jobs.len() + 1 { Ok(()) } else { Err(format!("{old} and {new}: {}", server.log())) }
+    });
+    assert_eq!(by_id(&server).len(), all + 1);
+    let progress = server.get("/api/v1/reparse/progress").1;
+    assert!(progress["error"].is_null(), "{progress}");
+}

@@ -14,6 +14,7 @@ pub trait Backend: Send + Sync + 'static {
     /// The known fields with their types, by name.
     fn fields(&self, deadline: Instant) -> Result<Vec<FieldInfo>, QueryError>;
     fn context(&self, request: ContextRequest) -> Result<ContextAnswer, QueryError>;
+    fn patterns(&self, request: PatternsRequest) -> Result<PatternsAnswer, QueryError>;
     /// Records that match from now on. Dropping the receiver ends the tail. A full channel means a slow client: the
     /// sender counts what it leaves out and says so in the next event.
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError>;
@@ -217,6 +218,64 @@ pub struct ContextAnswer {
     pub before: Vec<Map<String, Json>>,
     pub record: Map<String, Json>,
     pub after: Vec<Map<String, Json>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PatternsRequest {
+    pub query: String,
+    pub range: TimeRange,
+    pub limit: usize,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PatternsAnswer {
+    /// Most frequent first.
+    pub patterns: Vec<Pattern>,
+    /// Different templates, those beyond the limit included.
+    pub templates: u64,
+    /// Records that match.
+    pub total: u64,
+    /// Those without a template.
+    pub without: u64,
+    pub partial: bool,
+}
+
+/// The matching records of one template.
+#[derive(Debug, Clone, Default)]
+pub struct Pattern {
+    pub id: u64,
+    /// Variables as `<*>`; `None` where the template was forgotten.
+    pub text: Option<String>,
+    pub count: u64,
+    /// Times of its first and last record among them: Unix nanoseconds.
+    pub first: i64,
+    pub last: i64,
+    pub grammar: Option<String>,
+    /// The last one's line.
+    pub example: Option<String>,
+    /// Values of each variable.
+    pub examples: Vec<Vec<String>>,
+    /// It begins within the range, which has a beginning.
+    pub new: bool,
+    pub nearest: Option<Nearest>,
+}
+
+/// The template that was known and is most like a new one.
+#[derive(Debug, Clone, Default)]
+pub struct Nearest {
+    pub id: u64,
+    pub text: String,
+    /// From its text to the new one's.
+    pub difference: Vec<(Change, String)>,
+}
+
+/// Whether a piece is in both texts or in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Same,
+    Gone,
+    New,
 }
 
 /// A live record, and how many were left out just before it because the client reads too slowly.

@@ -13,6 +13,7 @@ mod home;
 mod listen;
 mod openapi;
 mod params;
+mod patterns;
 mod raw_target;
 mod routes;
 mod run;
@@ -20,9 +21,10 @@ mod tail;
 mod time;
 
 pub use backend::{
-    Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
-    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, QueryError, Readiness, ReparseAnswer,
-    ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    Backend, Change, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
+    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, Nearest, Pattern, PatternsAnswer, PatternsRequest,
+    QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
+    Sort, TailEvent, TimeRange,
 };
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};

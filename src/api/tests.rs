@@ -113,6 +113,20 @@ impl Backend for Fake {
         }
     }
 
+    fn patterns(&self, r: PatternsRequest) -> Result<PatternsAnswer, QueryError> {
+        self.note(&r.query, format!("{} {:?} {}", r.query, r.range, r.limit))?;
+        let nearest = Nearest { id: 3, text: "a <*>".into(), difference: vec![(Change::New, "b".into())] };
+        let pattern = Pattern {
+            id: 7,
+            text: Some("a b <*>".into()),
+            count: 2,
+            new: true,
+            nearest: Some(nearest),
+            ..Pattern::default()
+        };
+        Ok(PatternsAnswer { patterns: vec![pattern], templates: 5, total: 9, without: 1, partial: false })
+    }
+
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {
         self.note(query, query.to_owned())?;
         let (sender, receiver) = mpsc::channel(16);
@@ -190,6 +204,14 @@ async fn queries_are_answered_with_what_was_asked() {
             r#"["level", "filename", "pod"] 10"#,
             json!({"total": 3, "partial": false, "facets": [
                 {"field": "level", "values": [{"value": "E", "count": 2}], "other": 1, "missing": 0}]}),
+        ),
+        (
+            "/api/v1/patterns?q=level:E&from=1970-01-01&limit=5",
+            "level:E TimeRange { from: Some(0), to: None } 5",
+            json!({"total": 9, "without": 1, "templates": 5, "partial": false, "patterns": [{
+                "id": 7, "text": "a b <*>", "count": 2, "first_seen": "1970-01-01T00:00:00.000Z",
+                "last_seen": "1970-01-01T00:00:00.000Z", "grammar": null, "example": null, "examples": [], "new": true,
+                "nearest": {"id": 3, "text": "a <*>", "difference": [{"change": "new", "text": "b"}]}}]}),
         ),
     ] {
         let (status, mut body) = get_json(&api, uri).await;

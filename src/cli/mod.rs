@@ -6,6 +6,7 @@ pub mod demo;
 pub mod grammars;
 pub mod grok;
 pub mod parse;
+pub mod patterns;
 pub mod query;
 pub mod reparse;
 pub mod serve;
@@ -51,6 +52,8 @@ pub enum Command {
     Query(query::Args),
     /// Parse stored lines anew after a grammar was mended.
     Reparse(reparse::Args),
+    /// Show which log statements matching records come from, how often, and which are new.
+    Patterns(patterns::Args),
     /// Show records that match a query as they arrive.
     Tail(tail::Args),
 }
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Query(args) => query::run(args),
         Command::Reparse(args) => reparse::run(&args),
+        Command::Patterns(args) => patterns::run(args),
         Command::Tail(args) => tail::run(args),
     };
     exit_code(done, &mut io::stderr())

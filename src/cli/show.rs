@@ -118,7 +118,7 @@ fn source(record: &Map<String, Json>) -> Option<String> {
 }
 
 /// The text without what would steer a terminal: a log line may hold anything. Further lines are indented.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.trim_end_matches(['\n', '\r']).chars() {
         match c {

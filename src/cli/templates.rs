@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::parse::Parser;
-use crate::parse::template::{Limits, Miner, Observed, TemplateId};
-use crate::record::{Fields, Value};
+use crate::parse::template::{Limits, Miner, Observed, TemplateId, Text};
+use crate::record::Fields;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -58,20 +58,13 @@ pub fn write_all(mut input: impl BufRead, mut output: impl Write) -> anyhow::Res
     Ok(())
 }
 
-/// A container runtime's wrapper comes off, a klog line names its log statement; any other line is taken as it is.
+/// What a line of a log service would be mined by; a line of fields alone is taken as it is.
 fn observe(miner: &mut Miner, parser: &Parser, line: &str) -> Observed {
     let mut fields = Fields::new();
-    let grammar = parser.parse_auto(line, &mut fields).map(|grammar| grammar.name);
-    let message = |name: &str| match fields.get(name) {
-        Some(Value::Str(text)) => Some(text),
-        _ => None,
-    };
-    match (grammar, message("filename"), fields.get("line_number"), message("msg"), message("message")) {
-        (Some("klog"), Some(file), Some(Value::U64(number)), Some(text), _) => {
-            miner.observe_at(&format!("{file}:{number}"), text)
-        }
-        (Some("cri" | "docker"), .., Some(text)) => miner.observe(text),
-        _ => miner.observe(line),
+    let grammar = parser.parse_auto(line, &mut fields).map(|grammar| &**grammar);
+    match Text::of(grammar, Some(line), &fields) {
+        Some(text) => miner.observe_text(&text, 0),
+        None => miner.observe(line),
     }
 }
 

@@ -72,6 +72,7 @@ pub fn keys() -> Vec<Key> {
         key("store.commit_interval", "how often lines become searchable", |c, v| {
             put(&mut c.store.commit_interval, duration(v))
         }),
+        key("templates.memory", "memory for templates; 0 finds none", |c, v| put(&mut c.templates.memory, bytes(v))),
         key("log.level", "error, warn, info, debug, trace, or a filter", |c, v| {
             put(&mut c.log.level, Ok(v.to_owned()))
         }),

@@ -26,6 +26,7 @@ pub struct Config {
     pub http: Http,
     pub journal: Journal,
     pub store: Store,
+    pub templates: Templates,
     pub log: Log,
     pub stop_timeout: Duration,
 }
@@ -88,6 +89,12 @@ pub struct Store {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Templates {
+    /// Bytes; 0 mines none.
+    pub memory: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     pub level: String,
     pub format: LogFormat,
@@ -118,6 +125,7 @@ impl Default for Config {
             },
             journal: Journal { bytes_max: 8 << 30, segment_bytes: 64 << 20, disk_reserve_bytes: 256 << 20 },
             store: Store { workers: 0, commit_interval: Duration::from_secs(1) },
+            templates: Templates { memory: 64 << 20 },
             log: Log { level: "info".to_owned(), format: LogFormat::Text },
             stop_timeout: Duration::from_secs(25),
         }
@@ -204,6 +212,9 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     }
     if config.beats.memory_bytes_max < 8 << 20 {
         problems.push("beats.memory_bytes_max: less than 8MiB holds no window of Filebeat's".to_owned());
+    }
+    if (1..1 << 20).contains(&config.templates.memory) {
+        problems.push("templates.memory: less than 1MiB knows too few templates: give more, or 0 for none".to_owned());
     }
     let client_auth =
         tls.client_ca.is_some() && !matches!(tls.client_auth, Some(ClientAuth::None | ClientAuth::Optional));

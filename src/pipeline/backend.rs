@@ -11,8 +11,9 @@ use super::Context;
 use super::reparse::{Change, Refusal, Wish};
 use crate::api::{
     Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
-    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, QueryError, Readiness, ReparseAnswer,
-    ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, PatternsAnswer, PatternsRequest, QueryError,
+    Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort,
+    TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::parse::Grammar;
@@ -125,11 +126,23 @@ impl Backend for Pipeline {
         Ok(ContextAnswer { before, record, after })
     }
 
+    fn patterns(&self, request: PatternsRequest) -> Result<PatternsAnswer, QueryError> {
+        let expr = self.parse(&request.query)?;
+        let (range, deadline) = (between(request.range), request.deadline);
+        let counted = self.context.engine.patterns(&expr, range, request.limit, deadline).map_err(stopped)?;
+        let templates = self.context.templates.as_deref();
+        let (patterns, late) = super::patterns::described(counted.patterns, templates, request.range.from, deadline);
+        Ok(PatternsAnswer {
+            patterns,
+            templates: counted.templates,
+            total: counted.total,
+            without: counted.without,
+            partial: counted.partial || late,
+        })
+    }
+
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {
-        Ok(self
-            .context
-            .tails
-            .subscribe(self.parse(query)?, crate::query::Aliases::of(&self.context.grammars.current())))
+        Ok(self.context.tails.subscribe(self.parse(query)?, self.context.engine.language().aliases))
     }
 
     fn grammars(&self) -> GrammarsAnswer {
@@ -222,6 +235,14 @@ impl Backend for Pipeline {
         catch_up(&metrics.keepalives, counters.keepalives.load(Relaxed));
         for (reason, name) in CloseReason::ALL {
             catch_up(metrics.connections_closed.of(name), counters.closed(reason));
+        }
+        if let Some(templates) = &context.templates {
+            let counts = templates.counts();
+            metrics.templates.set(counts.live as i64);
+            metrics.templates_bytes.set(counts.bytes as i64);
+            catch_up(&metrics.templates_new, counts.new);
+            catch_up(&metrics.templates_joined, counts.joined);
+            catch_up(&metrics.templates_evicted, counts.evicted);
         }
         if let Ok(stat) = rustix::fs::statvfs(&context.data_dir) {
             metrics.disk_free_bytes.set((stat.f_bavail * stat.f_frsize) as i64);

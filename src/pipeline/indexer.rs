@@ -229,6 +229,10 @@ impl Indexer {
                 }
             }
             let commit_started = Instant::now();
+            // Before the shards: an id that stands in one can always be resolved.
+            if let Some(templates) = &context.templates {
+                templates.save().map_err(IndexError::Templates)?;
+            }
             context.store.commit(position.0, cuts)?;
             context.journal.trim(position);
             committed = position;

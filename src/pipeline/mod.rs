@@ -10,9 +10,11 @@ mod indexer;
 mod intake;
 mod live;
 mod lock;
+mod patterns;
 mod queue;
 mod reparse;
 mod tail;
+mod templates;
 mod worker;
 
 use std::net::SocketAddr;
@@ -31,6 +33,7 @@ pub use backend::Pipeline;
 pub use clock::Clock;
 pub use lock::{DataDirLock, LockError};
 pub use tail::TailHub;
+pub use templates::Templates;
 
 use self::indexer::Indexer;
 use self::intake::Intake;
@@ -51,6 +54,8 @@ pub struct Context {
     pub store: Arc<Store>,
     pub journal: Journal,
     pub grammars: Arc<Grammars>,
+    /// `None` where the operator turned templates off.
+    pub templates: Option<Arc<Templates>>,
     pub streams: Arc<Streams>,
     pub dead_letters: Mutex<DeadLetters>,
     pub live: live::LiveBatches,
@@ -80,6 +85,8 @@ pub enum IndexError {
     Journal(#[from] journal::ReadError),
     #[error("dead-letter store: {0}")]
     DeadLetters(#[from] crate::ingest::dead_letters::Error),
+    #[error("cannot save new templates: {0}; check that the disk has room")]
+    Templates(std::io::Error),
     #[error("an indexing thread panicked; its message is in the log")]
     Panicked,
 }
@@ -116,6 +123,8 @@ pub struct Settings {
     pub journal_segment_bytes: u64,
     pub journal_disk_reserve_bytes: u64,
     pub store: store::Options,
+    /// Memory for templates; 0 mines none.
+    pub templates_bytes_max: usize,
     pub workers: usize,
     pub commit_interval: Duration,
     pub dedupe: DedupeLimits,
@@ -218,10 +227,20 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
     let held = store.committed().iter().map(|(_, position)| *position).max().unwrap_or(0);
     journal.never_below(Position(held));
     let store = Arc::new(store);
-    let engine = Engine::new(Arc::clone(&store), Arc::clone(&grammars));
+    let templates = open_templates(settings, &store)?;
+    let mut engine = Engine::new(Arc::clone(&store), Arc::clone(&grammars));
+    if let Some(templates) = &templates {
+        engine = engine.with_templates(Arc::clone(templates.ids()));
+    }
     Ok(Context {
-        reparse: reparse::Reparse::new(Arc::clone(&store), Arc::clone(&grammars), &settings.data_dir),
+        reparse: reparse::Reparse::new(
+            Arc::clone(&store),
+            Arc::clone(&grammars),
+            templates.clone(),
+            &settings.data_dir,
+        ),
         store,
+        templates,
         recovered_through: *journal.durable().borrow(),
         journal,
         grammars,
@@ -238,6 +257,16 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         workers: settings.workers,
         commit_interval: settings.commit_interval,
     })
+}
+
+fn open_templates(settings: &Settings, store: &Store) -> Result<Option<Arc<Templates>>, RunError> {
+    if settings.templates_bytes_max == 0 {
+        return Ok(None);
+    }
+    let dir = settings.data_dir.join("templates");
+    let opened =
+        Templates::open(&dir, settings.templates_bytes_max, store.highest_template()?, |damage| error!("{damage}"))?;
+    Ok(Some(Arc::new(opened)))
 }
 
 struct Listeners {

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use tracing::{error, info, warn};
 
+use super::templates::Templates;
+use crate::parse::template::Text;
 use crate::parse::{Grammar, Grammars, Parser};
 use crate::query::Between;
 use crate::record::{Event, Fields, Record, Stream, time};
@@ -124,6 +126,7 @@ pub struct Reparse {
 struct Shared {
     store: Arc<Store>,
     grammars: Arc<Grammars>,
+    templates: Option<Arc<Templates>>,
     file: PathBuf,
     progress: Mutex<Progress>,
     stop: AtomicBool,
@@ -138,14 +141,17 @@ enum Failure {
     Read(#[from] tantivy::TantivyError),
     #[error("{0}")]
     Refused(#[from] Refusal),
+    #[error("cannot save templates: {0}")]
+    Templates(#[from] std::io::Error),
     #[error("stopping")]
     Stopped,
 }
 
 impl Reparse {
-    pub fn new(store: Arc<Store>, grammars: Arc<Grammars>, data_dir: &Path) -> Self {
+    pub fn new(store: Arc<Store>, grammars: Arc<Grammars>, templates: Option<Arc<Templates>>, data_dir: &Path) -> Self {
         let file = data_dir.join(FILE);
-        let shared = Shared { store, grammars, file, progress: Mutex::default(), stop: AtomicBool::new(false) };
+        let shared =
+            Shared { store, grammars, templates, file, progress: Mutex::default(), stop: AtomicBool::new(false) };
         Self { shared: Arc::new(shared) }
     }
 
@@ -170,7 +176,7 @@ impl Reparse {
                 |line| {
                     preview.examined += 1;
                     if line.changed() {
-                        let key = (line.old.map(named), line.new().map(named));
+                        let key = (line.old.map(named), line.gets().map(named));
                         let change = changes.entry(key).or_insert_with_key(|(from, to)| Change {
                             from: from.clone(),
                             to: to.clone(),
@@ -325,7 +331,9 @@ impl Shared {
                     |line| {
                         let covers = line.new.as_ref().is_some_and(|grammar| grammar.covers(line.text));
                         let grammar = line.new.as_ref().map(|grammar| grammar.key());
-                        let record = Record { event: line.event, grammar, fields: line.fields };
+                        // Other fields may mean another text.
+                        let template = if line.changed() { self.mined(line) } else { line.template };
+                        let record = Record { event: line.event, grammar, template, fields: line.fields };
                         Ok(rewrite.add(&record, covers)?)
                     },
                 )?;
@@ -336,9 +344,21 @@ impl Shared {
             progress.changed += changed;
         }
         if !replaced.is_empty() {
+            // What a record refers to is on disk before the record.
+            if let Some(templates) = &self.templates {
+                templates.save()?;
+            }
             rewrite.finish(&replaced)?;
         }
         Ok(())
+    }
+
+    /// The template of a line whose grammar is another now.
+    fn mined(&self, line: &Line<'_>) -> Option<u64> {
+        let text = Text::of(line.new.as_deref(), line.event.message, line.fields)?;
+        let mut ids = Vec::new();
+        self.templates.as_ref()?.observe(std::iter::once(Some((text, line.event.timestamp))), &mut ids);
+        ids.pop().flatten()
     }
 
     fn save(&self, task: &Task) -> Result<(), Refusal> {
@@ -372,6 +392,8 @@ struct Line<'l> {
     text: &'l str,
     /// The grammar it has, by name and version.
     old: Option<(&'l str, u64)>,
+    /// The id of its template.
+    template: Option<u64>,
     /// The grammar it gets, and what that finds.
     new: Option<Arc<Grammar>>,
     fields: &'l Fields<'l>,
@@ -380,12 +402,12 @@ struct Line<'l> {
 }
 
 impl Line<'_> {
-    fn new(&self) -> Option<(&str, u64)> {
+    fn gets(&self) -> Option<(&str, u64)> {
         self.new.as_ref().map(|grammar| (grammar.name, grammar.version))
     }
 
     fn changed(&self) -> bool {
-        self.settled && self.old != self.new()
+        self.settled && self.old != self.gets()
     }
 }
 
@@ -479,6 +501,7 @@ impl<'d> Day<'d> {
         }
         fields.leave_envelope_alone();
         let old = entry.map(|entry| (&*entry.name, entry.version));
-        found(&Line { event: &event, text, old, new, fields: &fields, settled })
+        let template = documents.templates.first(doc);
+        found(&Line { event: &event, text, old, template, new, fields: &fields, settled })
     }
 }

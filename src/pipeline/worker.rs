@@ -10,6 +10,8 @@ use super::{Context, IndexError};
 use crate::decode::{Decoder, Dedupe};
 use crate::ingest::frame;
 use crate::journal::Position;
+use crate::parse::template::Text;
+use crate::parse::{Grammar, Parser};
 use crate::record::{Batch, Event, Fields, Record};
 use crate::store::{self, Cut};
 
@@ -43,6 +45,18 @@ pub fn run(
             Work::Stop => return Ok(()),
         }
     }
+}
+
+/// Records parsed before their texts are mined together: the miner's lock is taken once for all of them, and what they
+/// take stays in the core's cache.
+const MINED_TOGETHER: usize = 32;
+
+/// A parsed line, to be added when its template is known.
+#[derive(Default)]
+struct Parsed<'p> {
+    grammar: Option<&'p Grammar>,
+    covers_line: bool,
+    fields: Fields<'p>,
 }
 
 struct Worker<'c> {
@@ -94,31 +108,27 @@ impl<'c> Worker<'c> {
 
         let metrics = &self.context.metrics;
         let tails = self.context.tails.subscribers();
-        let mut fields = Fields::new();
-        let (mut indexed, mut repeated) = (0u64, 0u64);
         // One set of grammars for the whole batch.
         let parser = self.context.grammars.current();
-        for (event, repeat) in events.iter().zip(&self.repeats) {
-            if *repeat {
-                repeated += 1;
-                continue;
+        let fresh: Vec<&Event<'_>> =
+            events.iter().zip(&self.repeats).filter(|(_, repeat)| !**repeat).map(|(event, _)| event).collect();
+        let (mut parsed, mut ids) = (Vec::<Parsed<'_>>::new(), Vec::new());
+        for events in fresh.chunks(MINED_TOGETHER) {
+            parsed.resize_with(parsed.len().max(events.len()), Parsed::default);
+            for (event, parsed) in events.iter().zip(&mut parsed) {
+                self.parse(&parser, event, parsed);
             }
-            fields.clear();
-            let grammar = event.message.and_then(|line| parser.parse(&event.stream, line, &mut fields));
-            fields.leave_envelope_alone();
-            match (grammar, event.message) {
-                (Some(grammar), _) => metrics.parse_records.of(grammar.name).inc(),
-                (None, Some(_)) => metrics.parse_unparsed.of("no_grammar").inc(),
-                (None, None) => {}
-            }
-            let record = Record { event, grammar: grammar.map(|grammar| grammar.key()), fields: &fields };
-            let covers_line = grammar.zip(event.message).is_some_and(|(grammar, line)| grammar.covers(line));
-            self.shard.add(position.0, &record, covers_line)?;
-            indexed += 1;
-            if tails > 0 {
-                self.context.tails.offer(&record, &parser);
+            self.mine(events, &parsed, &mut ids);
+            for ((event, parsed), template) in events.iter().zip(&parsed).zip(&ids) {
+                let grammar = parsed.grammar.map(Grammar::key);
+                let record = Record { event, grammar, template: *template, fields: &parsed.fields };
+                self.shard.add(position.0, &record, parsed.covers_line)?;
+                if tails > 0 {
+                    self.context.tails.offer(&record, &parser);
+                }
             }
         }
+        let (indexed, repeated) = (fresh.len() as u64, (events.len() - fresh.len()) as u64);
         if !bad.is_empty() {
             let bad: Vec<_> = bad.iter().map(|b| (b.index, b.bytes, b.reason.to_string())).collect();
             self.context.bury(position, batch, &bad)?;
@@ -130,5 +140,33 @@ impl<'c> Worker<'c> {
         }
         self.oldest = Some(self.oldest.map_or(batch.received_at, |t| t.min(batch.received_at)));
         Ok(())
+    }
+
+    fn parse<'e>(&self, parser: &'e Parser, event: &'e Event<'_>, parsed: &mut Parsed<'e>) {
+        let metrics = &self.context.metrics;
+        let Parsed { grammar, covers_line, fields } = parsed;
+        fields.clear();
+        *grammar = event.message.and_then(|line| parser.parse(&event.stream, line, fields)).map(Arc::as_ref);
+        fields.leave_envelope_alone();
+        match (*grammar, event.message) {
+            (Some(grammar), _) => metrics.parse_records.of(grammar.name).inc(),
+            (None, Some(_)) => metrics.parse_unparsed.of("no_grammar").inc(),
+            (None, None) => {}
+        }
+        *covers_line = grammar.zip(event.message).is_some_and(|(grammar, line)| grammar.covers(line));
+    }
+
+    /// Finds the templates of parsed records: `ids`, one for each event.
+    fn mine(&self, events: &[&Event<'_>], parsed: &[Parsed<'_>], ids: &mut Vec<Option<u64>>) {
+        ids.clear();
+        match &self.context.templates {
+            None => ids.resize(events.len(), None),
+            Some(templates) => {
+                let texts = events.iter().zip(parsed).map(|(event, parsed)| {
+                    Some((Text::of(parsed.grammar, event.message, &parsed.fields)?, event.timestamp))
+                });
+                templates.observe(texts, ids);
+            }
+        }
     }
 }

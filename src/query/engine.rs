@@ -7,6 +7,7 @@ use super::ast::Expr;
 use super::bits::Bits;
 use super::segment::{Language, Segment, Stop};
 use crate::parse::Grammars;
+use crate::parse::template::Ids;
 use crate::record::time::{NANOS_PER_DAY, day_of};
 use crate::store::{ShardView, Store};
 
@@ -33,16 +34,23 @@ impl Between {
 pub struct Engine {
     pub(super) store: Arc<Store>,
     grammars: Arc<Grammars>,
+    templates: Option<Arc<Ids>>,
 }
 
 impl Engine {
     pub fn new(store: Arc<Store>, grammars: Arc<Grammars>) -> Self {
-        Self { store, grammars }
+        Self { store, grammars, templates: None }
+    }
+
+    /// Resolves template ids by `ids`; without it each stands for itself.
+    pub fn with_templates(mut self, ids: Arc<Ids>) -> Self {
+        self.templates = Some(ids);
+        self
     }
 
     /// What names mean now.
-    pub(super) fn language(&self) -> Language {
-        Language::of(&self.grammars)
+    pub fn language(&self) -> Language {
+        Language::of(&self.grammars, self.templates.as_ref())
     }
 
     /// Runs `each` over the matching documents of every segment that may have some; true when the deadline came first.

@@ -58,7 +58,8 @@ fn filled(lines: &[(String, Option<String>)]) -> Filled {
         let mut fields = Fields::new();
         let grammar = parser.parse_auto(line, &mut fields);
         fields.leave_envelope_alone();
-        let record = Record { event: &event, grammar: grammar.map(|grammar| grammar.key()), fields: &fields };
+        let record =
+            Record { event: &event, grammar: grammar.map(|grammar| grammar.key()), template: None, fields: &fields };
         let covers = grammar.is_some_and(|g| g.covers(line));
         worker.add(i as u64 + 1, &record, covers).unwrap();
         records.push(build_record(&record, &parser));

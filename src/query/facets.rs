@@ -147,6 +147,11 @@ fn count_values(segment: &Segment<'_>, docs: &Bits, names: &[&str], counts: &mut
                 }
             }
         }
+        if *name == "template" {
+            count_column(docs, &mut with_value, counts, |doc| {
+                segment.template(doc).map(|id| Key::Int(id.into())).into_iter()
+            });
+        }
         let columns = segment.reader.fast_fields();
         for field in ["kw", "num"] {
             for handle in columns.dynamic_column_handles(&format!("{field}.{name}"))? {

@@ -27,6 +27,7 @@ impl Engine {
             ("log.offset".to_owned(), "number"),
             ("grammar".to_owned(), "keyword"),
             ("event.id".to_owned(), "id"),
+            ("template".to_owned(), "number"),
         ]);
         for shard in self.store.shards() {
             for stream in shard.streams() {

@@ -14,9 +14,12 @@
 //!   strings by their bytes. A bound that is a number or a time fits no word: `code:>=500` does not
 //!   find `"OK"`.
 //! - `_exists_` wants a string, a number or a bool, be it inside an object or an array of that name.
+//! - `template` is the id that stands for a record's template now; any id that was joined with it asks for the same.
 //! - An alias (`log.level`) is asked beside the name itself: either may match.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
@@ -26,9 +29,10 @@ use super::number::{Num, NumberTest, is_above};
 use super::when;
 use super::words::{has_patterns, has_phrase};
 use crate::parse::Parser;
+use crate::parse::template::Ids;
 
 /// Names at the top of a record that bare words do not look into.
-pub const UNSEARCHED: [&str; 15] = [
+pub const UNSEARCHED: [&str; 16] = [
     "@metadata",
     "@timestamp",
     "agent",
@@ -44,6 +48,7 @@ pub const UNSEARCHED: [&str; 15] = [
     "orchestrator",
     "parse",
     "stream",
+    "template",
 ];
 
 /// Longer strings, and those with more blanks, are texts: as `parse` has it for JSON.
@@ -52,14 +57,17 @@ const TEXT_BLANKS: usize = 4;
 
 /// Other names of fields.
 #[derive(Debug, Clone, Default)]
-pub struct Aliases(HashMap<String, Vec<String>>);
+pub struct Aliases {
+    names: HashMap<String, Vec<String>>,
+    templates: Arc<Ids>,
+}
 
 impl Aliases {
     /// The aliases of all grammars.
     pub fn of(parser: &Parser) -> Self {
         let mut aliases = Self::default();
         for (alias, field) in parser.grammars().iter().flat_map(|g| &g.aliases) {
-            let fields = aliases.0.entry((*alias).to_owned()).or_default();
+            let fields = aliases.names.entry((*alias).to_owned()).or_default();
             if !fields.iter().any(|known| known == field) {
                 fields.push((*field).to_owned());
             }
@@ -67,15 +75,37 @@ impl Aliases {
         aliases
     }
 
+    /// Template ids that were joined are other names too.
+    pub fn with_templates(self, templates: Arc<Ids>) -> Self {
+        Self { templates, ..self }
+    }
+
+    /// The id that stands for a template's.
+    pub fn template(&self, id: u64) -> u64 {
+        self.templates.resolve(id)
+    }
+
+    /// The test as it is meant for a field: an id of a template is whichever stands for it now.
+    pub fn resolve<'t>(&self, name: &str, test: &'t Test) -> Cow<'t, Test> {
+        let id = match test {
+            Test::Value { text, .. } if name == "template" => text.parse().ok(),
+            _ => None,
+        };
+        match id.map(|id: u64| (id, self.template(id))) {
+            Some((id, now)) if id != now => Cow::Owned(Test::value(now.to_string())),
+            _ => Cow::Borrowed(test),
+        }
+    }
+
     /// The name itself, then what it is an alias for.
     pub fn names<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        std::iter::once(name).chain(self.0.get(name).into_iter().flatten().map(String::as_str))
+        std::iter::once(name).chain(self.names.get(name).into_iter().flatten().map(String::as_str))
     }
 
     /// The aliases of a field.
     pub fn of_field(&self, field: &str) -> Vec<String> {
         let mut names: Vec<_> =
-            self.0.iter().filter(|(_, to)| to.iter().any(|t| t == field)).map(|(a, _)| a.clone()).collect();
+            self.names.iter().filter(|(_, to)| to.iter().any(|t| t == field)).map(|(a, _)| a.clone()).collect();
         names.sort();
         names
     }
@@ -90,7 +120,7 @@ pub fn matches(expr: &Expr, record: &Map<String, Json>, aliases: &Aliases) -> bo
         Expr::Not(inner) => !matches(inner, record, aliases),
         Expr::Leaf(Leaf { field: None, test }) => bare_matches(test, record),
         Expr::Leaf(Leaf { field: Some(field), test }) => {
-            aliases.names(field).any(|name| field_matches(name, test, record))
+            aliases.names(field).any(|name| field_matches(name, &aliases.resolve(name, test), record))
         }
     }
 }

@@ -16,6 +16,7 @@ mod histogram;
 mod lexer;
 mod matches;
 mod number;
+mod patterns;
 mod record;
 mod search;
 mod segment;
@@ -30,6 +31,7 @@ pub use fields::FieldType;
 pub use grammar::{parse, parse_at};
 pub use histogram::{BUCKETS_MAX, Histogram};
 pub use matches::{Aliases, UNSEARCHED, matches};
+pub use patterns::{Pattern, Patterns};
 #[cfg(test)]
 use record::parse_event_id;
 pub use record::{Parts, build_record, event_id};
@@ -41,3 +43,6 @@ mod engine_tests;
 
 #[cfg(test)]
 mod random_tests;
+
+#[cfg(test)]
+mod template_tests;

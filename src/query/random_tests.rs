@@ -72,7 +72,8 @@ fn fixture(lines: &[Line], cut: usize) -> Fixture {
         let grammar = message.and_then(|message| parser.parse_auto(message, &mut fields));
         fields.leave_envelope_alone();
         let covers = grammar.zip(message).is_some_and(|(grammar, text)| grammar.covers(text));
-        let record = Record { event: &event, grammar: grammar.map(|grammar| grammar.key()), fields: &fields };
+        let grammar = grammar.map(|grammar| grammar.key());
+        let record = Record { event: &event, grammar, template: None, fields: &fields };
         records.push(build_record(&record, &parser));
         worker.add(1 + (n / cut) as u64, &record, covers).unwrap();
         if (n + 1) % cut == 0 || n + 1 == lines.len() {

@@ -18,6 +18,8 @@ pub struct Parts<'p> {
     pub grammar: Option<&'p str>,
     /// Why the line has no fields.
     pub error: Option<&'p str>,
+    /// The id that stands for its template.
+    pub template: Option<u64>,
     pub fields: &'p Fields<'p>,
     /// One JSON object.
     pub extra: Option<&'p str>,
@@ -44,6 +46,9 @@ impl Parts<'_> {
         if let Some(error) = self.error {
             put(&mut record, "parse", "error", Json::String(error.to_owned()));
         }
+        if let Some(template) = self.template {
+            merge(&mut record, Map::from_iter([("template".to_owned(), Json::from(template))]));
+        }
         put(&mut record, "event", "id", Json::String(event_id(self.key, self.id)));
         record
     }
@@ -63,6 +68,7 @@ pub fn build_record(record: &Record<'_>, parser: &Parser) -> Map<String, Json> {
         line: event.message,
         grammar: record.grammar.map(|grammar| grammar.name),
         error: error.as_deref(),
+        template: record.template,
         fields: record.fields,
         extra: event.extra,
     }

@@ -39,6 +39,8 @@ pub struct Record<'r> {
     pub event: &'r Event<'r>,
     /// The grammar that parsed the line.
     pub grammar: Option<GrammarRef<'r>>,
+    /// The id of the template mined of its text.
+    pub template: Option<u64>,
     /// What it found; empty where no grammar fits. The event's `extra` is not in here.
     pub fields: &'r Fields<'r>,
 }

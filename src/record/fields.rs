@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 pub const PATH_SEPARATOR: char = '\u{1}';
 
 /// Names that a parsed field cannot have.
-const ENVELOPE: [&str; 5] = ["message", "@timestamp", "grammar", "event", "parse"];
+const ENVELOPE: [&str; 6] = ["message", "@timestamp", "grammar", "event", "parse", "template"];
 
 /// A typed value. Text borrows from the line unless an escape had to be undone.
 #[derive(Debug, Clone, PartialEq)]

@@ -41,6 +41,7 @@ pub struct Scratch {
     pub grammar: Option<u64>,
     pub offset: Option<u64>,
     pub id: u64,
+    pub template: Option<u64>,
     texts: Vec<Span>,
     kw: Object,
     ident: Object,
@@ -59,6 +60,7 @@ impl Scratch {
             grammar: None,
             offset: None,
             id: 0,
+            template: None,
             texts: Vec::new(),
             kw: Vec::new(),
             ident: Vec::new(),
@@ -166,6 +168,7 @@ impl Scratch {
                 for (field, leaf) in [
                     (fields.grammar, self.grammar.map(Leaf::U64)),
                     (fields.offset, self.offset.map(Leaf::U64)),
+                    (fields.template, self.template.map(Leaf::U64)),
                     (fields.line, self.line.map(Leaf::Str)),
                     (fields.extra, self.extra.map(Leaf::Str)),
                 ] {

@@ -22,6 +22,8 @@ pub struct Documents<'s> {
     pub streams: Column<u64>,
     /// Numbers of [`ShardView::grammars`](super::ShardView::grammars); no value where no grammar fitted.
     pub grammars: Column<u64>,
+    /// As they were mined: some stand for others by now.
+    pub templates: Column<u64>,
     pub offsets: Column<u64>,
     pub ids: Column<u64>,
     store: RefCell<Option<StoreReader>>,
@@ -36,6 +38,7 @@ impl<'s> Documents<'s> {
             timestamps: columns.i64("ts")?,
             streams: columns.u64("stream")?,
             grammars: columns.u64("grammar")?,
+            templates: columns.u64("template")?,
             offsets: columns.u64("offset")?,
             ids: columns.u64("id")?,
             store: RefCell::default(),

@@ -22,6 +22,7 @@ pub fn fill(doc: &mut Scratch, record: &Record<'_>, covers_line: bool, mut admit
     doc.ts = event.timestamp;
     doc.offset = event.offset;
     doc.id = event.id;
+    doc.template = record.template;
     if let Some(message) = event.message {
         let line = doc.set_line(message);
         if !covers_line {

@@ -15,6 +15,7 @@ mod rewrite;
 mod schema;
 mod shard;
 mod streams;
+mod templates;
 pub mod words;
 mod worker;
 
@@ -25,6 +26,7 @@ pub use rewrite::Rewrite;
 pub use schema::{Fields, STAMP_PREFIX};
 pub use shard::ShardView;
 pub use streams::{GrammarEntry, StreamEntry};
+pub use templates::{OpenedRegistry, TemplateRegistry};
 pub use worker::{Cut, Worker};
 
 /// Limits of the store.

@@ -31,6 +31,8 @@ pub struct Fields {
     pub offset: Field,
     /// The event's identity within its sender: u64 column `id`.
     pub id: Field,
+    /// The mined template's id when the record was indexed: u64 column `template`, without a value where nothing was mined.
+    pub template: Field,
     /// Words with positions; a gap of one position between values.
     pub text: Field,
     /// JSON: keywords and bools, raw terms and columns `kw.NAME`.
@@ -65,6 +67,7 @@ pub fn schema() -> (Schema, Fields) {
         grammar: builder.add_u64_field("grammar", column()),
         offset: builder.add_u64_field("offset", column()),
         id: builder.add_u64_field("id", column()),
+        template: builder.add_u64_field("template", column()),
         text: builder.add_text_field("text", TextOptions::default().set_indexing_options(text)),
         kw: builder.add_json_field("kw", json().set_fast(RAW).set_indexing_options(raw.clone())),
         ident: builder.add_json_field("ident", json().set_indexing_options(raw)),

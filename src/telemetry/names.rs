@@ -54,6 +54,13 @@ pub const PARSE_UNPARSED: Name =
 
 pub const GRAMMAR_RELOADS: Name =
     name("loghound_parse_grammar_reloads_total", "changed grammar files, by whether they were taken");
+pub const TEMPLATES: Name = name("loghound_parse_templates", "templates that are known now");
+pub const TEMPLATES_BYTES: Name = name("loghound_parse_templates_bytes", "memory that templates take");
+pub const TEMPLATES_NEW: Name = name("loghound_parse_templates_new_total", "templates seen for the first time");
+pub const TEMPLATES_JOINED: Name =
+    name("loghound_parse_templates_joined_total", "templates that turned out to be one with an older one");
+pub const TEMPLATES_EVICTED: Name =
+    name("loghound_parse_templates_evicted_total", "templates forgotten to stay within the memory allowed");
 
 pub const COMMIT_SECONDS: Name = name("loghound_store_commit_seconds", "one commit of all shards");
 pub const COMMIT_ERRORS: Name = name("loghound_store_commit_errors_total", "commits that failed and are tried again");
@@ -111,6 +118,6 @@ pub const UNPARSED: &[&str] = &["no_grammar", "no_message"];
 pub const RELOADS: &[&str] = &["taken", "refused"];
 /// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
 pub const QUERY_ROUTES: &[&str] =
-    &["search", "histogram", "facets", "fields", "context", "tail", "grammars", "reparse"];
+    &["search", "histogram", "facets", "fields", "context", "tail", "grammars", "reparse", "patterns"];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];

@@ -111,6 +111,12 @@ impl Server {
         (status, value)
     }
 
+    /// An answer of the API that is text.
+    pub fn text(&self, path: &str) -> String {
+        let (_, body) = http::get(self.http, path).unwrap_or_else(|e| panic!("GET {path}: {e}\n{}", self.log()));
+        String::from_utf8(body).unwrap()
+    }
+
     /// One page of a search: the answer.
     pub fn search(&self, query: &str, limit: usize, cursor: Option<&str>) -> Value {
         let mut path = format!("/api/v1/search?q={}&limit={limit}", http::escaped(query));

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use loghound::api::{
     Backend, ContextAnswer, ContextRequest, FacetsAnswer, FacetsRequest, FieldInfo, HistogramAnswer, HistogramRequest,
-    QueryError, Readiness, ReparseAnswer, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Settings, Sort,
-    TailEvent,
+    PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseProgress, ReparseRequest,
+    SearchAnswer, SearchRequest, Settings, Sort, TailEvent,
 };
 use loghound::telemetry::Metrics;
 use serde_json::{Map, Value as Json, json};
@@ -78,6 +78,10 @@ impl Backend for Numbers {
 
     fn context(&self, _: ContextRequest) -> Result<ContextAnswer, QueryError> {
         Err(QueryError::NotFound("nothing".to_owned()))
+    }
+
+    fn patterns(&self, _: PatternsRequest) -> Result<PatternsAnswer, QueryError> {
+        Ok(PatternsAnswer::default())
     }
 
     fn tail(&self, _: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {

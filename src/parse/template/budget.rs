@@ -25,6 +25,9 @@ impl Miner {
         if self.bytes() <= self.limits.bytes {
             return;
         }
+        if let Some(changes) = &mut self.changes {
+            changes.everything();
+        }
         self.forget_shapes();
         self.forget_aliases();
         // An eighth more than needed, so that it is not needed for each new template.

@@ -16,13 +16,16 @@
 //! bounded by [`Limits::bytes`]; what it forgets is counted ([`Stats`]).
 
 mod budget;
+mod changes;
 mod class;
 mod group;
 mod hash;
 mod header;
+mod ids;
 mod nearest;
 mod one;
 mod registry;
+mod text;
 mod token;
 
 use std::collections::HashMap;
@@ -30,14 +33,18 @@ use std::fmt;
 
 use foldhash::fast::FixedState;
 
+use changes::Changes;
 use group::positions_to_open;
 use hash::mix;
 use one::{Part, Piece, Template, leaf_of};
 use token::{Kind, Tokens};
 
+pub use changes::Pending;
+pub use ids::Ids;
 pub use nearest::Change;
 pub use one::WILDCARD;
 pub use registry::LoadError;
+pub use text::{Site, Text};
 
 /// A template's number: given in the order of first sight from 1 on, never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +53,12 @@ pub struct TemplateId(u64);
 impl TemplateId {
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+impl From<u64> for TemplateId {
+    fn from(id: u64) -> Self {
+        Self(id)
     }
 }
 
@@ -118,9 +131,14 @@ pub struct View {
     /// The first and the last line, by their number in the order of observation, from 1.
     pub first_line: u64,
     pub last_line: u64,
+    /// The earliest time a line of it was logged at: Unix nanoseconds. `None` where the caller gave no times.
+    pub first_seen: Option<i64>,
     /// Up to three values of each `<*>`, in the order of the text.
     pub examples: Vec<Vec<String>>,
 }
+
+/// A line's time where the caller gives none: later than any.
+const NO_TIME: i64 = i64::MAX;
 
 #[derive(Debug)]
 enum Slot {
@@ -154,6 +172,8 @@ pub struct Miner {
     ids: HashMap<u64, u32, FixedState>,
     /// The older id, by the id that became its alias.
     aliases: HashMap<u64, u64, FixedState>,
+    /// What is not saved yet; `None` where nobody saves it.
+    changes: Option<Changes>,
 }
 
 impl Miner {
@@ -170,21 +190,30 @@ impl Miner {
             sites: HashMap::default(),
             ids: HashMap::default(),
             aliases: HashMap::default(),
+            changes: None,
         }
     }
 
     /// Takes in a line, or a message whose header was parsed already.
     pub fn observe(&mut self, text: &str) -> Observed {
-        self.observe_in(None, text, header::end(text))
+        self.observe_in(None, text, header::end(text), NO_TIME)
     }
 
     /// Takes in a message whose log statement is known (klog's `file:line`): all messages of one site are one template,
     /// whatever they look like.
     pub fn observe_at(&mut self, site: &str, text: &str) -> Observed {
-        self.observe_in(Some(hash::hash_word(site.as_bytes())), text, 0)
+        self.observe_in(Some(hash::hash_word(site.as_bytes())), text, 0, NO_TIME)
     }
 
-    fn observe_in(&mut self, site: Option<u64>, text: &str, from: usize) -> Observed {
+    /// Takes in what is mined of a record, logged at `at` (Unix nanoseconds).
+    pub fn observe_text(&mut self, text: &Text<'_>, at: i64) -> Observed {
+        match text.site {
+            Some(Site(site)) => self.observe_in(Some(site), text.text, 0, at),
+            None => self.observe_in(None, text.text, header::end(text.text), at),
+        }
+    }
+
+    fn observe_in(&mut self, site: Option<u64>, text: &str, from: usize, at: i64) -> Observed {
         self.stats.lines += 1;
         let mut tokens = std::mem::take(&mut self.tokens);
         tokens.read(text, from);
@@ -194,7 +223,7 @@ impl Miner {
             Some(slot) => (slot, false),
             None => self.learn(site, shape, text, &tokens),
         };
-        let id = self.count(slot, text, &tokens);
+        let id = self.count(slot, text, &tokens, at);
         if known.is_none() {
             self.keep_within_limit();
         }
@@ -203,16 +232,20 @@ impl Miner {
     }
 
     /// Counts a line on the template in `slot`.
-    fn count(&mut self, slot: u32, text: &str, tokens: &Tokens) -> TemplateId {
+    fn count(&mut self, slot: u32, text: &str, tokens: &Tokens, at: i64) -> TemplateId {
         let line = self.stats.lines;
         // A slot that was found holds a template.
         let Some(Slot::Live(template)) = self.slots.get_mut(slot as usize) else { return TemplateId(0) };
         template.count += 1;
         template.last_line = line;
         let id = template.id;
+        let earlier = at < template.first_seen;
+        template.first_seen = template.first_seen.min(at);
         // Examples come from the lines 1, 2, 4 … 64, so that most lines need not look for any.
         if template.count.is_power_of_two() && template.count <= 64 {
             self.change(slot, |template| template.add_examples(text, tokens.list()));
+        } else if earlier {
+            self.mark_template(id.0);
         }
         id
     }
@@ -223,6 +256,8 @@ impl Miner {
             self.template_bytes -= template.bytes();
             change(template);
             self.template_bytes += template.bytes();
+            let id = template.id.0;
+            self.mark_template(id);
         }
     }
 
@@ -262,6 +297,9 @@ impl Miner {
         };
         let slot = if site.is_none() { self.join(slot) } else { slot };
         self.shapes.insert(shape, slot);
+        if let Some(changes) = &mut self.changes {
+            changes.shape(shape);
+        }
         // What was joined with an older template is not new.
         let new = new && self.template_at(slot).is_some_and(|template| template.count == 0);
         (slot, new)
@@ -288,6 +326,7 @@ impl Miner {
         let slot = self.slots.len() as u32;
         self.ids.insert(template.id.0, slot);
         self.template_bytes += template.bytes();
+        self.mark_template(template.id.0);
         match template.site {
             Some(site) => drop(self.sites.insert(site, slot)),
             None => self.leaves.entry(template.leaf()).or_default().push(slot),
@@ -340,8 +379,12 @@ impl Miner {
         self.ids.remove(&gone.id.0);
         self.template_bytes -= gone.bytes();
         if let Some(template) = self.template_at(kept) {
-            self.aliases.insert(gone.id.0, template.id.0);
+            let older = template.id.0;
+            self.aliases.insert(gone.id.0, older);
             self.stats.joined += 1;
+            if let Some(changes) = &mut self.changes {
+                changes.alias(gone.id.0);
+            }
         }
         self.change(kept, |template| {
             template.open(open);
@@ -369,8 +412,9 @@ impl Miner {
             Slot::Live(other) if other.id < template.id => Some(&**other),
             _ => None,
         });
+        let mut likeness = nearest::Likeness::with(&template.pieces);
         let (_, nearest) = older
-            .map(|other| (nearest::likeness(&other.pieces, &template.pieces), other))
+            .map(|other| (likeness.of(&other.pieces), other))
             .filter(|(likeness, _)| *likeness > 0.0)
             .max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.id.cmp(&x.id)))?;
         Some((nearest.id, nearest::diff(nearest, template)))
@@ -386,6 +430,7 @@ impl Miner {
             count: template.count,
             first_line: template.first_line,
             last_line: template.last_line,
+            first_seen: (template.first_seen != NO_TIME).then_some(template.first_seen),
             examples: variables
                 .map(|(at, _)| template.examples_of(at).into_iter().map(str::to_owned).collect())
                 .collect(),

@@ -1,6 +1,6 @@
 //! What a new template resembles: the nearest known one, and where the two differ.
 
-use super::one::{Piece, Template, WILDCARD};
+use super::one::{Part, Piece, Template, WILDCARD};
 
 /// A step from an older template's text to a newer one's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,24 +13,45 @@ pub enum Change {
     New(String),
 }
 
-/// How alike two templates are, from 0 to 1: the share of the longer one's pieces that the shorter one has too, in
-/// whatever order. Variables say little, so they count for nothing unless words agree.
-pub fn likeness(a: &[Piece], b: &[Piece]) -> f64 {
-    let sorted = |pieces: &[Piece]| {
-        let mut hashes: Vec<u32> = pieces.iter().map(|piece| piece.hash).collect();
+/// How alike other templates are to one. Made once, because it is asked of every template there is.
+pub struct Likeness {
+    /// The pieces by hash: how many there are, and whether they are words.
+    wanted: Vec<(u32, u16, bool)>,
+    length: usize,
+    /// How many of each were met in the template being compared.
+    met: Vec<u16>,
+}
+
+impl Likeness {
+    pub fn with(pieces: &[Piece]) -> Self {
+        let mut hashes: Vec<(u32, bool)> = pieces.iter().map(|p| (p.hash, p.part == Part::Word)).collect();
         hashes.sort_unstable();
-        hashes
-    };
-    let (left, right) = (sorted(a), sorted(b));
-    let (mut i, mut j, mut shared) = (0, 0, 0usize);
-    while let (Some(x), Some(y)) = (left.get(i), right.get(j)) {
-        shared += usize::from(x == y);
-        i += usize::from(x <= y);
-        j += usize::from(y <= x);
+        let mut wanted: Vec<(u32, u16, bool)> = Vec::with_capacity(hashes.len());
+        for (hash, word) in hashes {
+            match wanted.last_mut() {
+                Some(last) if last.0 == hash => (last.1, last.2) = (last.1 + 1, last.2 || word),
+                _ => wanted.push((hash, 1, word)),
+            }
+        }
+        Self { met: vec![0; wanted.len()], wanted, length: pieces.len() }
     }
-    let is_word = |piece: &&Piece| piece.part == super::one::Part::Word;
-    let words_agree = a.iter().filter(is_word).any(|x| b.iter().filter(is_word).any(|y| x.hash == y.hash));
-    if words_agree { shared as f64 / a.len().max(b.len()) as f64 } else { 0.0 }
+
+    /// From 0 to 1: the share of the longer one's pieces that the shorter one has too, in whatever order. Variables say
+    /// little, so they count for nothing unless words agree.
+    pub fn of(&mut self, other: &[Piece]) -> f64 {
+        self.met.fill(0);
+        let (mut shared, mut words_agree) = (0usize, false);
+        for piece in other {
+            let Ok(at) = self.wanted.binary_search_by_key(&piece.hash, |wanted| wanted.0) else { continue };
+            let (_, count, word) = self.wanted[at];
+            words_agree |= word && piece.part == Part::Word;
+            if self.met[at] < count {
+                self.met[at] += 1;
+                shared += 1;
+            }
+        }
+        if words_agree { shared as f64 / self.length.max(other.len()) as f64 } else { 0.0 }
+    }
 }
 
 /// The steps from `old` to `new` by their longest common run of pieces; neighbours of a kind are one step.

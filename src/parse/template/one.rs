@@ -71,6 +71,8 @@ pub struct Template {
     pub count: u64,
     pub first_line: u64,
     pub last_line: u64,
+    /// The earliest time of a line: Unix nanoseconds.
+    pub first_seen: i64,
     /// Records of position, length and bytes.
     examples: Vec<u8>,
 }
@@ -80,7 +82,9 @@ impl Template {
         let words = tokens.iter().filter(|token| token.kind != Kind::Value);
         let text = words.map(|token| &line[token.start as usize..token.end as usize]).collect();
         let pieces = tokens.iter().map(Piece::of).collect();
-        Self { id, site, pieces, text, shape, count: 0, first_line: number, last_line: number, examples: Vec::new() }
+        let first_seen = super::NO_TIME;
+        let (count, first_line, last_line, examples) = (0, number, number, Vec::new());
+        Self { id, site, pieces, text, shape, count, first_line, last_line, first_seen, examples }
     }
 
     /// Bytes it takes, itself included.
@@ -222,6 +226,7 @@ impl Template {
         self.count += other.count;
         self.first_line = self.first_line.min(other.first_line);
         self.last_line = self.last_line.max(other.last_line);
+        self.first_seen = self.first_seen.min(other.first_seen);
         for (position, value) in other.examples() {
             if self.pieces.get(position).is_some_and(Piece::is_variable) {
                 self.add_example(position, value);

@@ -6,7 +6,7 @@
 //!          count:u32 template…   those of a leaf in its order
 //!          count:u32 (shape:u64 index:u32)…      index into the templates
 //!          count:u32 (alias:u64 older:u64)…
-//! template id:u64 has_site:u8 site:u64 shape:u64 count:u64 first_line:u64 last_line:u64
+//! template id:u64 has_site:u8 site:u64 shape:u64 count:u64 first_line:u64 last_line:u64 first_seen:i64
 //!          pieces:u16 (part:u8 glued:u8 length:u16 hash:u32)…  text_length:u32 text  examples_length:u16 examples
 //! ```
 //!
@@ -35,7 +35,7 @@ pub enum LoadError {
     Version(u16),
     #[error(
         "the template registry is damaged at byte {offset} of its body: restore it from a backup, or remove it to begin \
-         with no templates (ids start at 1 again)"
+         with no templates"
     )]
     Damaged { offset: usize },
 }
@@ -44,10 +44,7 @@ impl Miner {
     /// Writes everything the miner remembers. Nothing is buffered by the caller's leave: one write of the whole.
     pub fn save(&self, mut output: impl Write) -> io::Result<()> {
         let mut body = Vec::new();
-        let stats = &self.stats;
-        for number in [self.next_id, stats.lines, stats.joined, stats.evicted_templates, stats.evicted_lines] {
-            body.extend(number.to_le_bytes());
-        }
+        write_stats(&mut body, self);
         let slots = self.saved_order();
         body.extend((slots.len() as u32).to_le_bytes());
         let mut index = BTreeMap::new();
@@ -113,13 +110,33 @@ impl Miner {
     }
 }
 
-fn write_template(body: &mut Vec<u8>, template: &Template) {
+pub(super) fn write_stats(body: &mut Vec<u8>, miner: &Miner) {
+    let stats = &miner.stats;
+    for number in [miner.next_id, stats.lines, stats.joined, stats.evicted_templates, stats.evicted_lines] {
+        body.extend(number.to_le_bytes());
+    }
+}
+
+/// Ids never go back: a lower `next_id` than there was is damage.
+pub(super) fn read_stats(body: &mut Body<'_>, miner: &mut Miner) -> Result<(), LoadError> {
+    let next_id = body.u64()?;
+    if next_id < miner.next_id {
+        return Err(body.damaged());
+    }
+    miner.next_id = next_id;
+    miner.stats =
+        Stats { lines: body.u64()?, joined: body.u64()?, evicted_templates: body.u64()?, evicted_lines: body.u64()? };
+    Ok(())
+}
+
+pub(super) fn write_template(body: &mut Vec<u8>, template: &Template) {
     body.extend(template.id.0.to_le_bytes());
     body.push(u8::from(template.site.is_some()));
     let numbers = [template.shape, template.count, template.first_line, template.last_line];
     for number in [template.site.unwrap_or(0)].into_iter().chain(numbers) {
         body.extend(number.to_le_bytes());
     }
+    body.extend(template.first_seen.to_le_bytes());
     // At most `TOKENS_MAX` pieces and `LINE_BYTES_MAX` of text, a few hundred bytes of examples.
     body.extend((template.pieces.len() as u16).to_le_bytes());
     for piece in &template.pieces {
@@ -135,13 +152,13 @@ fn write_template(body: &mut Vec<u8>, template: &Template) {
 }
 
 /// Bytes still to be read. Every read is checked: a checksum finds accidents, not what somebody wrote on purpose.
-struct Body<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(super) struct Body<'a> {
+    pub bytes: &'a [u8],
+    pub at: usize,
 }
 
 impl<'a> Body<'a> {
-    fn damaged(&self) -> LoadError {
+    pub fn damaged(&self) -> LoadError {
         LoadError::Damaged { offset: self.at }
     }
 
@@ -165,20 +182,18 @@ impl<'a> Body<'a> {
         self.array().map(u16::from_le_bytes)
     }
 
-    fn u32(&mut self) -> Result<u32, LoadError> {
+    pub fn u32(&mut self) -> Result<u32, LoadError> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Result<u64, LoadError> {
+    pub fn u64(&mut self) -> Result<u64, LoadError> {
         self.array().map(u64::from_le_bytes)
     }
 }
 
 fn read_body(body: &mut Body<'_>, limits: Limits) -> Result<Miner, LoadError> {
     let mut miner = Miner::new(limits);
-    miner.next_id = body.u64()?;
-    miner.stats =
-        Stats { lines: body.u64()?, joined: body.u64()?, evicted_templates: body.u64()?, evicted_lines: body.u64()? };
+    read_stats(body, &mut miner)?;
     for _ in 0..body.u32()? {
         let template = read_template(body)?;
         // An id twice, or one that is still to be given, would break the promise of ids.
@@ -209,7 +224,7 @@ fn read_body(body: &mut Body<'_>, limits: Limits) -> Result<Miner, LoadError> {
     Ok(miner)
 }
 
-fn read_template(body: &mut Body<'_>) -> Result<Template, LoadError> {
+pub(super) fn read_template(body: &mut Body<'_>) -> Result<Template, LoadError> {
     let id = TemplateId(body.u64()?);
     let has_site = body.u8()? != 0;
     let site = body.u64()?;
@@ -217,6 +232,7 @@ fn read_template(body: &mut Body<'_>) -> Result<Template, LoadError> {
     template.count = body.u64()?;
     template.first_line = body.u64()?;
     template.last_line = body.u64()?;
+    template.first_seen = body.u64()? as i64;
     let mut at = 0;
     let mut ends = Vec::new();
     for _ in 0..body.u16()? {

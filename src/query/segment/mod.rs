@@ -21,6 +21,7 @@ use super::ast::{Expr, Leaf, Test};
 use super::bits::Bits;
 use super::matches::{self, Aliases};
 use super::record::Parts;
+use crate::parse::template::Ids;
 use crate::parse::{Grammar, Grammars, Parser};
 use crate::record::Fields;
 use crate::store::{Documents, GrammarEntry, ShardView};
@@ -45,9 +46,12 @@ pub struct Language {
 }
 
 impl Language {
-    pub fn of(grammars: &Arc<Grammars>) -> Self {
+    pub fn of(grammars: &Arc<Grammars>, templates: Option<&Arc<Ids>>) -> Self {
         let parser = grammars.current();
-        let aliases = Aliases::of(&parser);
+        let mut aliases = Aliases::of(&parser);
+        if let Some(ids) = templates {
+            aliases = aliases.with_templates(Arc::clone(ids));
+        }
         Self { parser, grammars: Arc::clone(grammars), aliases }
     }
 }
@@ -140,12 +144,14 @@ impl<'s> Segment<'s> {
             Some(field) => {
                 let mut found = self.nothing();
                 for name in self.language.aliases.names(field) {
-                    let named = self.named(name, &leaf.test)?;
+                    let named = self.named(name, &self.language.aliases.resolve(name, &leaf.test))?;
                     found.sure.add(&named.sure);
                     found.maybe.add(&named.maybe);
                 }
                 let ask = |record: &Map<String, Json>| {
-                    self.language.aliases.names(field).any(|name| matches::field_matches(name, &leaf.test, record))
+                    let aliases = &self.language.aliases;
+                    let test = |name| aliases.resolve(name, &leaf.test);
+                    aliases.names(field).any(|name| matches::field_matches(name, &test(name), record))
                 };
                 (found, Box::new(ask))
             }
@@ -204,10 +210,16 @@ impl<'s> Segment<'s> {
             line,
             grammar: name,
             error: error.as_deref(),
+            template: self.template(doc),
             fields: &fields,
             extra,
         }
         .build())
+    }
+
+    /// The id that stands for a document's template now.
+    pub fn template(&self, doc: u32) -> Option<u64> {
+        self.templates.first(doc).map(|id| self.language.aliases.template(id))
     }
 
     fn check(&self) -> Result<(), Stop> {

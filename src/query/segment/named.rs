@@ -42,6 +42,14 @@ impl Segment<'_> {
                 return Ok(found);
             }
             "log.offset" => self.numbers(&DynamicColumn::U64(self.offsets.clone()), test, &mut found),
+            "template" => {
+                let number = NumberTest::new(test);
+                for doc in 0..self.docs() {
+                    if self.template(doc).is_some_and(|id| number.fits(Num::U(id))) {
+                        found.sure.set(doc);
+                    }
+                }
+            }
             "event.id" => {
                 for doc in 0..self.docs() {
                     let number = self.streams.first(doc).unwrap_or(u64::MAX);

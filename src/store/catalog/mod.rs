@@ -23,7 +23,7 @@ use crate::record::time;
 const VERSION_FILE: &str = "VERSION";
 const LOCK_FILE: &str = "LOCK";
 /// Format of the shards directory and of the shards in it.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The shards of a data directory. Cheap to clone.
 #[derive(Clone)]
@@ -160,6 +160,21 @@ impl Store {
     /// Records put into merges since open: divided by the records stored, how often each is rewritten.
     pub fn rewritten(&self) -> u64 {
         self.catalog.all().iter().map(|shard| shard.rewritten()).sum()
+    }
+
+    /// The highest template id that any record has; 0 where none has one.
+    pub fn highest_template(&self) -> Result<u64, Error> {
+        let mut highest = 0;
+        for shard in self.shards() {
+            let read = |source| Error::Read { day: time::format_day(shard.day), source };
+            for reader in shard.searcher().segment_readers() {
+                let column = reader.fast_fields().u64("template").map_err(read)?;
+                if column.values.num_vals() > 0 {
+                    highest = highest.max(column.max_value());
+                }
+            }
+        }
+        Ok(highest)
     }
 
     /// Calls `f` with the sender and identity of stored events until it breaks. Newest shard first; within one,

@@ -46,7 +46,7 @@ fn event<'e>(ts: i64, id: u64, message: &'e str) -> Event<'e> {
 
 fn add(worker: &mut Worker, position: u64, event: &Event<'_>) {
     let fields = RecordFields::new();
-    worker.add(position, &Record { event, grammar: None, fields: &fields }, false).unwrap();
+    worker.add(position, &Record { event, grammar: None, template: None, fields: &fields }, false).unwrap();
 }
 
 fn open(root: &Path) -> Store {
@@ -99,7 +99,9 @@ fn a_record_comes_back_by_all_its_parts() {
     fields.str("request_id", Role::Id, "8f3a-11");
     fields.push("ratio", Role::Keyword, Value::F64(0.5));
     fields.push("delta", Role::Keyword, Value::I64(-4));
-    worker.add(1, &Record { event: &event, grammar: Some(grammar("klog")), fields: &fields }, true).unwrap();
+    worker
+        .add(1, &Record { event: &event, grammar: Some(grammar("klog")), template: None, fields: &fields }, true)
+        .unwrap();
     assert_eq!(docs(&store), [("2024-10-04".to_owned(), 0)]);
     let cut = worker.cut().unwrap();
     let stats = store.commit(1, vec![cut]).unwrap();
@@ -161,7 +163,9 @@ fn an_uncovered_line_is_indexed_whole_and_escapes_besides() {
     let event = event(NOON, 1, r#"{"msg":"caf\u00e9 open","n":404}"#);
     let mut fields = RecordFields::new();
     fields.push("msg", Role::Text, Value::Str(Cow::Owned("caf\u{e9} open".into())));
-    worker.add(1, &Record { event: &event, grammar: Some(grammar("json")), fields: &fields }, false).unwrap();
+    worker
+        .add(1, &Record { event: &event, grammar: Some(grammar("json")), template: None, fields: &fields }, false)
+        .unwrap();
     store.commit(1, vec![worker.cut().unwrap()]).unwrap();
     let view = &store.shards()[0];
     for text in ["caf\u{e9}", "u00e9", "open", "404", "msg", "n"] {
@@ -196,7 +200,9 @@ fn values_of_any_type_and_length_are_kept() {
         fields.push("code", Role::Keyword, value.clone());
         fields.push("co\u{0}de", Role::Keyword, value.clone());
         fields.push("an.id", Role::Id, value);
-        worker.add(1, &Record { event: &event, grammar: Some(grammar("g")), fields: &fields }, true).unwrap();
+        worker
+            .add(1, &Record { event: &event, grammar: Some(grammar("g")), template: None, fields: &fields }, true)
+            .unwrap();
     }
     store.commit(1, vec![worker.cut().unwrap()]).unwrap();
     let view = &store.shards()[0];
@@ -226,7 +232,9 @@ fn names_beyond_the_limit_are_found_by_words() {
     fields.str("d", Role::Keyword, "over d");
     fields.u64("e", 555);
     fields.push("f", Role::Keyword, Value::Bool(true));
-    worker.add(1, &Record { event: &event, grammar: Some(grammar("g")), fields: &fields }, true).unwrap();
+    worker
+        .add(1, &Record { event: &event, grammar: Some(grammar("g")), template: None, fields: &fields }, true)
+        .unwrap();
     store.commit(1, vec![worker.cut().unwrap()]).unwrap();
     let check = |store: &Store| {
         let view = &store.shards()[0];
