@@ -35,6 +35,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("oslo.yaml", include_str!("../../grammars/oslo.yaml")),
     ("nginx.yaml", include_str!("../../grammars/nginx.yaml")),
     ("apache.yaml", include_str!("../../grammars/apache.yaml")),
+    ("istio.yaml", include_str!("../../grammars/istio.yaml")),
 ];
 
 /// Why a grammar file is refused.

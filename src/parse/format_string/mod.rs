@@ -198,7 +198,8 @@ impl Shape {
     fn first(&self) -> Option<char> {
         match self {
             Self::Path => Some('/'),
-            Self::Like { pattern, .. } if pattern == IS_ARGS => Some('?'),
+            // nginx's `$is_args`, Apache's `%q`.
+            Self::Like { pattern, .. } if pattern.starts_with("\\?") => Some('?'),
             _ => None,
         }
     }
@@ -268,3 +269,5 @@ fn trim_end(mut pieces: Vec<Piece>) -> Vec<Piece> {
 
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,10 @@ pub(super) fn compile(text: &str) -> Result<Compiled, FormatError> {
     // Without a word on escaping, an object is taken for what its author wanted: JSON.
     if begins == Some('{') && matches!(escape, None | Some("json")) {
         let object = json::object(&as_json(&chars)).map_err(|cause| error(text, 0, FormatFault::NotJson(cause)))?;
-        return json::compile(&object, &|text| bare(text), ALIASES);
+        let compiled = json::compile(&object, &|text| bare(text), ALIASES)?;
+        // A number that is missing leaves a line that is no JSON (`"took":,`), but still one that the text describes.
+        let patterns = of_text(text, pieces(text, &chars)?, Escape::Backslash, ALIASES)?.patterns;
+        return Ok(Compiled { patterns, ..compiled });
     }
     let escape = if escape == Some("none") { Escape::None } else { Escape::Backslash };
     of_text(text, pieces(text, &chars)?, escape, ALIASES)
