@@ -270,4 +270,6 @@ fn trim_end(mut pieces: Vec<Piece>) -> Vec<Piece> {
 #[cfg(test)]
 mod corpus_tests;
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod tests;
