@@ -99,7 +99,8 @@ fn make_targets_exist() {
 fn the_grammars_shown_do_what_their_samples_show() {
     let readme = readme();
     let blocks = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let grammars = blocks.filter(|text| text.starts_with("name: ")).map(|text| loghound::parse::load(text).unwrap().name);
+    let grammars =
+        blocks.filter(|text| text.starts_with("name: ")).map(|text| loghound::parse::load(text).unwrap().name);
     assert_eq!(grammars.collect::<Vec<_>>(), ["billing", "edge"]);
 }
 

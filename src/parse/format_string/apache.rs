@@ -1,6 +1,6 @@
 //! Apache's `LogFormat`: text with directives behind percent signs, `%!200,304>{ARGUMENT}LETTER`.
 //!
-//! Source: the documentation of mod_log_config and mod_logio. Accepted are the bare text and the whole line of a
+//! Source: the documentation of mod_log_config, mod_logio and mod_ssl. Accepted are the bare text and the whole line of a
 //! configuration (`LogFormat "…" name`, `CustomLog path "…"`). Values are escaped (`\"`, `\x22`). Names are those of the
 //! `apache` grammar; a header is called as it is, `%{X}e`, `%{X}n` and `%{X}C` are `env_x`, `note_x` and `cookie_x`. Of a
 //! duration the name ends in its unit: `%D` is `duration_us`, `%T` `duration_s`.
@@ -204,6 +204,8 @@ fn value(text: &str, directive: Directive) -> Result<Value, FormatError> {
         ('U', _) => ("path".into(), Shape::Path, Role::Path),
         ('v', _) => ("server_name".into(), Shape::Word, Role::Keyword),
         ('V', _) => ("host".into(), Shape::Word, Role::Keyword),
+        // Of mod_ssl.
+        ('c' | 'x', _) => (plain(needed()?), Shape::Any, Role::Keyword),
         ('X', _) => ("connection_status".into(), Shape::like("[X+-]"), Role::Keyword),
         _ => return Err(error(text, offset, FormatFault::UnknownDirective(letter.into()))),
     };

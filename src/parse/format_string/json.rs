@@ -211,13 +211,15 @@ impl JsonFormat {
     }
 
     fn fits(&self, fields: &Fields<'_>, mark: usize) -> bool {
-        let (mut present, mut at) = (0, 0);
+        let (mut present, mut at, mut before) = (0, 0, 0);
         for field in fields.iter().skip(mark) {
             if let Some(member) = self.member(&field.name, &mut at) {
                 if !member.fits(&field.value) {
                     return false;
                 }
-                present += 1;
+                // The fields of an object below a member come one after the other.
+                present += usize::from(at != before);
+                before = at;
             }
         }
         2 * present >= self.0.len()

@@ -78,7 +78,6 @@ const WORDS: &[&str] = &[
     "https",
     "nginx_version",
     "pipe",
-    "proxy_add_x_forwarded_for",
     "proxy_host",
     "proxy_protocol_addr",
     "proxy_protocol_server_addr",

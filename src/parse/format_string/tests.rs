@@ -211,6 +211,7 @@ fn apache_directives() {
         "2026-01-22T03:57:30.104 1769054250",
         json!({"time": "2026-01-22T03:57:30", "time_msec_frac": 104, "time_sec": 1769054250}),
     );
+    check("%{SSL_PROTOCOL}x %{%H:%M}t", "TLSv1.3 03:57", json!({"ssl_protocol": "TLSv1.3", "time": "03:57"}));
     check(
         "%v:%p %U%q %m %H",
         "h:443 /a?b GET HTTP/2",
@@ -298,5 +299,42 @@ fn every_operator_is_known_once() {
     };
     for spec in crate::parse::formats::envoy::FIELDS {
         assert!(known(spec.name), "{}", spec.name);
+    }
+}
+
+/// Twice the line takes about twice the time, whatever is in it. The factor leaves room for a busy machine, and the
+/// shortest of some runs is taken.
+#[test]
+fn time_grows_with_the_length() {
+    let formats = [
+        ("envoy", ENVOY.to_owned()),
+        ("envoy", "%REQ(USER-AGENT)% %REQ(REFERER)% %ROUTE_NAME% %RESPONSE_CODE% %DURATION%".to_owned()),
+        ("nginx", format!("{NGINX} $upstream_response_time $upstream_addr")),
+        ("apache", format!("{APACHE} \"%{{A}}i\" %{{User-agent}}i %u")),
+    ];
+    let heads = [
+        "",
+        "[2026-01-22T03:57:30.104Z] \"GET / HTTP/1.1\" 200 - 1 2 3 4 \"-\" \"",
+        "1.2.3.4 - - [22/Jan/2026:03:57:30 +0330] \"GET ",
+    ];
+    for (dialect, format) in formats {
+        let grammar = grammar(dialect, format);
+        for (head, unit) in
+            heads.iter().flat_map(|head| ["a ", "\" \"", "0.1, ", "\\\"", " 200 1", "[", "-"].map(|unit| (head, unit)))
+        {
+            let time = |bytes: usize| {
+                let line = format!("{head}{}", unit.repeat(bytes / unit.len()));
+                let run = || {
+                    let start = std::time::Instant::now();
+                    std::hint::black_box(grammar.parse_line(&line, &mut Fields::new()));
+                    start.elapsed()
+                };
+                (0..3).map(|_| run()).min().unwrap()
+            };
+            let (short, long) = (time(10_000), time(160_000));
+            // Sixteen times the length; its square would be 256 times.
+            let most = short * 100 + std::time::Duration::from_millis(20);
+            assert!(long < most, "{dialect} {head:?} {unit:?}: {short:?}, then {long:?}");
+        }
     }
 }
