@@ -14,8 +14,8 @@ const ESCAPED: &str = "(?:[^\"\\\\]|\\\\.)*";
 /// Anything, as little as will do.
 const SHORTEST: &str = ".*?";
 
-const STAMP: &str =
-    "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})|-";
+/// Each of its parts is decided by its first byte, which is what the scanner is fastest at.
+const STAMP: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.?[0-9]*[Z+-][0-9:]*";
 
 /// The patterns of a format: one for lines whose values look as they should, and, where it would take other lines, one
 /// in which texts may hold anything.
