@@ -10,7 +10,9 @@ use crate::record::Role;
 
 use super::names::plain;
 use super::quoted::{self, Char};
-use super::{CLF_TIME, FormatError, FormatFault, Piece, Shape, Value, error, header, push_char, strftime, trim_end};
+use super::{
+    CLF_TIME, FormatError, FormatFault, Piece, Placed, Shape, Value, error, header, push_char, strftime, trim_end,
+};
 
 /// The pieces of a format.
 pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, FormatError> {
@@ -31,7 +33,7 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, FormatError> {
 }
 
 /// The characters of the format, out of the line of a configuration or as they are, escapes undone.
-fn unquote(text: &str) -> Result<Vec<Char>, (usize, FormatFault)> {
+fn unquote(text: &str) -> Placed<Vec<Char>> {
     let trimmed = text.trim_start();
     let start = text.len() - trimmed.len();
     let word = trimmed.split(char::is_whitespace).next().unwrap_or_default();

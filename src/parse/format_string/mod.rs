@@ -122,6 +122,9 @@ pub enum FormatFault {
     NotText,
 }
 
+/// A result whose error has its place: bytes of the format's text.
+type Placed<T> = Result<T, (usize, FormatFault)>;
+
 /// A piece of a format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {

@@ -8,7 +8,7 @@
 
 use super::nginx_variables;
 use super::quoted::{self, Char};
-use super::{Compiled, Escape, FormatError, FormatFault, Piece, error, json, of_text, push_char, trim_end};
+use super::{Compiled, Escape, FormatError, FormatFault, Piece, Placed, error, json, of_text, push_char, trim_end};
 
 pub(super) const ALIASES: &[(&str, &str)] = &[
     ("source.address", "remote_addr"),
@@ -43,7 +43,7 @@ pub(super) fn compile(text: &str) -> Result<Compiled, FormatError> {
 }
 
 /// The characters of the format, and what the directive says of escaping.
-fn unquote(text: &str) -> Result<(Vec<Char>, Option<&str>), (usize, FormatFault)> {
+fn unquote(text: &str) -> Placed<(Vec<Char>, Option<&str>)> {
     let trimmed = text.trim_start();
     let start = text.len() - trimmed.len();
     let directive = trimmed.strip_prefix("log_format").filter(|rest| rest.starts_with(char::is_whitespace));

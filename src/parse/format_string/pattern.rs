@@ -5,7 +5,7 @@
 //! allows: an id has no quotes, and then the agent's end is the one place that leaves an id, a host and the line's end.
 
 use super::names::{BEFORE, REQUEST};
-use super::{Escape, FormatFault, Piece, Shape, Value};
+use super::{Escape, FormatFault, Piece, Placed, Shape, Value};
 use crate::parse::format_string::CLF_TIME;
 
 /// What is in quotes, with its escapes.
@@ -19,7 +19,7 @@ const STAMP: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.?[0
 
 /// The patterns of a format: one for lines whose values look as they should, and, where it would take other lines, one
 /// in which texts may hold anything.
-pub(super) fn patterns(pieces: &[Piece], escape: Escape) -> Result<Vec<String>, (usize, FormatFault)> {
+pub(super) fn patterns(pieces: &[Piece], escape: Escape) -> Placed<Vec<String>> {
     let mut patterns = vec![pattern(pieces, escape, false)?];
     let loose = pattern(pieces, escape, true)?;
     if loose != patterns[0] {
@@ -28,7 +28,7 @@ pub(super) fn patterns(pieces: &[Piece], escape: Escape) -> Result<Vec<String>, 
     Ok(patterns)
 }
 
-fn pattern(pieces: &[Piece], escape: Escape, loose: bool) -> Result<String, (usize, FormatFault)> {
+fn pattern(pieces: &[Piece], escape: Escape, loose: bool) -> Placed<String> {
     let mut pattern = String::from("\\A");
     for (at, piece) in pieces.iter().enumerate() {
         match piece {
@@ -51,7 +51,7 @@ fn pattern(pieces: &[Piece], escape: Escape, loose: bool) -> Result<String, (usi
 }
 
 /// What follows a value that another value follows.
-fn after(value: &Value, next: &Value) -> Result<Next, (usize, FormatFault)> {
+fn after(value: &Value, next: &Value) -> Placed<Next> {
     let ends_itself = matches!(value.shape, Shape::Stamp | Shape::Like { ends_itself: true, .. });
     let stops = matches!(value.shape, Shape::Int | Shape::Float | Shape::Word | Shape::Any | Shape::Path);
     match next.shape.first() {

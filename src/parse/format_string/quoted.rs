@@ -1,13 +1,13 @@
 //! Strings in quotes, as configurations of servers have them.
 
-use super::FormatFault;
+use super::{FormatFault, Placed};
 
 /// A character of a format, and where it stands in the text that the user wrote.
 pub(super) type Char = (usize, char);
 
 /// The characters of the strings from `start` on, one after the other; between them blanks and comments, behind them a
 /// semicolon or nothing.
-pub(super) fn strings(text: &str, start: usize) -> Result<Vec<Char>, (usize, FormatFault)> {
+pub(super) fn strings(text: &str, start: usize) -> Placed<Vec<Char>> {
     let mut chars = Vec::new();
     let mut at = start;
     loop {
@@ -23,7 +23,7 @@ pub(super) fn strings(text: &str, start: usize) -> Result<Vec<Char>, (usize, For
 }
 
 /// Adds the characters of the string that begins at `start`, and tells where it ends.
-pub(super) fn string(text: &str, start: usize, chars: &mut Vec<Char>) -> Result<usize, (usize, FormatFault)> {
+pub(super) fn string(text: &str, start: usize, chars: &mut Vec<Char>) -> Placed<usize> {
     let quote = text[start..].chars().next().unwrap_or('"');
     let mut rest = text[start + 1..].char_indices().map(|(at, c)| (start + 1 + at, c));
     while let Some((at, c)) = rest.next() {
