@@ -6,6 +6,7 @@
 use crate::record::Role;
 
 use super::header;
+use super::names::plain;
 use super::{CLF_TIME, IS_ARGS, Shape, Value};
 use crate::parse::patterns::Kind;
 
@@ -138,7 +139,7 @@ const IDS: &[&str] = &[
 ];
 
 pub(super) fn value(variable: &str, written: String, offset: usize) -> Value {
-    let other_name = variable.to_ascii_lowercase();
+    let other_name = plain(variable);
     let value = |name: &str, shape, role| {
         let (name, other_name, written) = (name.to_owned(), other_name.clone(), written.clone());
         Value { name, other_name, shape, role, written, offset, captured: true }

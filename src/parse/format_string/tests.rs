@@ -102,6 +102,7 @@ fn envoy_objects() {
 #[test]
 fn nginx_variables() {
     let check = |format: &str, line: &str, fields: Json| check("nginx", format, line, fields);
+    check("$1 $Own__x", "a b", json!({"x_1": "a", "own_x": "b"}));
     check(
         "$remote_addr ${request_time} $upstream_response_time",
         "::1 0.250 0.050, 0.1 : -",
