@@ -174,6 +174,37 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
+/// A format of a JSON object, an object of it, and its fields. Members are nested or not, numbers are written as such or
+/// as texts, what is absent is null or `-`.
+fn object() -> impl Strategy<Value = (Json, Json, Map<String, Json>)> {
+    let some = proptest::sample::subsequence(ENVOY.to_vec(), 1..=ENVOY.len()).prop_shuffle();
+    let items = some.prop_flat_map(|operators| {
+        let item = |operator: Operator| (Just(operator), any::<bool>(), any::<bool>(), value(operator.2, true, false));
+        operators.into_iter().map(item).collect::<Vec<_>>()
+    });
+    items.prop_map(|items| {
+        let (mut format, mut object, mut fields) = (Map::new(), Map::new(), Map::new());
+        for (number, ((written, name, kind), nested, typed, text)) in items.into_iter().enumerate() {
+            expect(&mut fields, name, kind, &text);
+            let value = match fields.get(name) {
+                None if typed => Json::Null,
+                Some(value) if typed => value.clone(),
+                _ => text.into(),
+            };
+            let key = format!("k{number}");
+            for (object, value) in [(&mut format, written.into()), (&mut object, value)] {
+                let inner = object.entry("in").or_insert_with(|| Map::new().into()).as_object_mut().unwrap();
+                if nested {
+                    inner.insert(key.clone(), value)
+                } else {
+                    object.insert(key.clone(), value)
+                };
+            }
+        }
+        (format.into(), object.into(), fields)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -183,6 +214,15 @@ proptest! {
         let mut fields = Fields::new();
         let fits = grammar.parse_line(&case.line, &mut fields);
         prop_assert_eq!(fits.then(|| fields.to_json()), Some(case.fields), "{:?}", grammar.patterns().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn members_come_back((format, object, expected) in object()) {
+        let grammar = grammar("envoy_json", format);
+        let mut fields = Fields::new();
+        let line = object.to_string();
+        prop_assert!(grammar.parse_line(&line, &mut fields), "{}", line);
+        prop_assert_eq!(fields.to_json(), expected, "{}", line);
     }
 
     #[test]
