@@ -141,6 +141,23 @@ fn nginx_variables() {
     );
 }
 
+/// The default of the Kubernetes ingress controller: lists outside quotes, and variables that nginx does not know.
+#[test]
+fn ingress_nginx() {
+    let format = format!(
+        "{NGINX} $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] \
+         $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id"
+    );
+    let line = r#"10.1.0.1 - - [22/Jan/2026:03:57:30 +0000] "GET /a HTTP/2.0" 200 612 "-" "curl/8.5.0" 370 5.004 [shop-web-80] [] 10.2.0.7:80, 10.2.0.8:80 0, 612 5.000, 0.004 504, 200 6f4b2c"#;
+    let found = parsed(&grammar("nginx", format), line);
+    let expected = json!({"remote_addr": "10.1.0.1", "time": "22/Jan/2026:03:57:30 +0000", "method": "GET", "path": "/a",
+        "protocol": "HTTP/2.0", "status": 200, "bytes": 612, "user_agent": "curl/8.5.0", "request_length": 370,
+        "request_time": 5.004, "proxy_upstream_name": "shop-web-80", "upstream_addr": "10.2.0.7:80, 10.2.0.8:80",
+        "upstream_response_length_before": "0", "upstream_response_length": 612, "upstream_response_time_before": "5.000",
+        "upstream_response_time": 0.004, "upstream_status_before": "504", "upstream_status": 200, "req_id": "6f4b2c"});
+    assert_eq!(found, expected);
+}
+
 #[test]
 fn nginx_directives() {
     let line = r#"192.0.2.7 - alice [22/Jan/2026:03:57:30 +0330] "GET / HTTP/1.1" 200 8214 "-" "curl/8.5.0""#;
