@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::path::PathBuf;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use loghound::parse::Parser;
+use loghound::parse::{Parser, load};
 use loghound::record::Fields;
 
 /// The lines of a format that parse, wrappers taken off, the few of more than 2 KB left out.
@@ -64,6 +64,39 @@ fn bench(c: &mut Criterion) {
                 }
             });
         });
+        group.finish();
+    }
+    format_strings(c, &sets[2].1, &sets[3].1);
+}
+
+/// Envoy's default, as somebody would paste it into a grammar file.
+const ENVOY: &str = r#"
+name: pasted
+format:
+  envoy: '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"'
+samples: [{line: '', fields: null}]
+"#;
+
+/// Compiled format strings beside the parser written by hand, both by name, on the lines that both know.
+fn format_strings(c: &mut Criterion, envoy: &[String], istio: &[String]) {
+    let parser = Parser::builtin();
+    let (by_hand, shipped) = (parser.grammar("envoy").expect("envoy"), parser.grammar("istio").expect("istio"));
+    let pasted = load(ENVOY).expect("a grammar");
+    for (name, lines, compiled) in [("envoy", envoy, &pasted), ("istio", istio, shipped)] {
+        let lines: Vec<_> = lines.iter().filter(|line| compiled.parse_line(line, &mut Fields::new())).collect();
+        let mut group = c.benchmark_group(format!("{name} format"));
+        group.throughput(Throughput::Elements(lines.len() as u64));
+        for (way, grammar) in [("by hand", by_hand), ("compiled", compiled)] {
+            group.bench_function(way, |b| {
+                let mut fields = Fields::new();
+                b.iter(|| {
+                    for line in &lines {
+                        fields.clear();
+                        black_box(grammar.parse_line(line, &mut fields));
+                    }
+                });
+            });
+        }
         group.finish();
     }
 }

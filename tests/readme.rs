@@ -96,11 +96,12 @@ fn make_targets_exist() {
 }
 
 #[test]
-fn the_grammar_shown_does_what_its_samples_show() {
+fn the_grammars_shown_do_what_their_samples_show() {
     let readme = readme();
-    let start = readme.find("```yaml\nname: ").expect("a grammar") + "```yaml\n".len();
-    let text = &readme[start..start + readme[start..].find("```").unwrap()];
-    assert_eq!(loghound::parse::load(text).unwrap().name, "billing");
+    let blocks = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let grammars =
+        blocks.filter(|text| text.starts_with("name: ")).map(|text| loghound::parse::load(text).unwrap().name);
+    assert_eq!(grammars.collect::<Vec<_>>(), ["billing", "edge"]);
 }
 
 #[test]

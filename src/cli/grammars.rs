@@ -61,7 +61,7 @@ pub fn open(config: &Config) -> Result<Grammars, Usage> {
 fn list(parser: &Parser) -> String {
     let width = parser.grammars().iter().map(|g| g.name.len()).max().unwrap_or(0);
     let row = |grammar: &Grammar| {
-        let kind = if grammar.patterns().next().is_some() { "file   " } else { "by hand" };
+        let kind = if grammar.source.is_empty() { "by hand" } else { "file   " };
         format!("{:width$}  {kind}  {}\n", grammar.name, grammar.about)
     };
     parser.grammars().iter().map(|grammar| row(grammar)).collect()

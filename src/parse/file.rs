@@ -6,6 +6,7 @@
 //! definitions: {WHEN: '\d+'}            # patterns that only this file knows
 //! when: {log.file.path: '/var/log/example/*'}   # only lines of such streams; several values: a list
 //! patterns: ['^%{WHEN:time} %{GREEDYDATA:msg}$']   # the first that fits counts
+//! format: {nginx: '$remote_addr [$time_local] …'}  # in place of patterns: a server's own format, see [`format_string`]
 //! fields: {time: {type: int}, msg: {role: text}}
 //! absent: ['-']                         # values that stand for none, except as text
 //! aliases: {log.level: level}
@@ -23,6 +24,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::record::{Fields, Role, When};
 
+use super::format_string::{self, ABSENT, FormatError, FormatText};
 use super::grammar::{FieldSpec, Grammar};
 use super::grok::{CompileError, Library};
 use super::names::intern;
@@ -33,6 +35,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("oslo.yaml", include_str!("../../grammars/oslo.yaml")),
     ("nginx.yaml", include_str!("../../grammars/nginx.yaml")),
     ("apache.yaml", include_str!("../../grammars/apache.yaml")),
+    ("istio.yaml", include_str!("../../grammars/istio.yaml")),
 ];
 
 /// Why a grammar file is refused.
@@ -46,6 +49,10 @@ pub enum FileError {
     Definition { name: String, cause: String },
     #[error("pattern {number}: {}", .cause.render())]
     Pattern { number: usize, cause: Box<CompileError> },
+    #[error("format: {0}")]
+    Format(#[from] FormatError),
+    #[error("say either patterns or format: a grammar is described by one of them")]
+    PatternsOrFormat,
     #[error("fields: no pattern captures {0}")]
     NoSuchField(String),
     #[error("alias {alias}: no pattern captures {field}")]
@@ -68,7 +75,9 @@ struct File {
     definitions: BTreeMap<String, String>,
     #[serde(default)]
     when: WhenText,
+    #[serde(default)]
     patterns: Vec<String>,
+    format: Option<FormatText>,
     #[serde(default)]
     fields: BTreeMap<String, FieldText>,
     #[serde(default)]
@@ -105,16 +114,14 @@ impl WhenText {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FieldText {
-    #[serde(default, rename = "type")]
-    kind: Kind,
-    #[serde(default)]
-    role: RoleText,
+    #[serde(rename = "type")]
+    kind: Option<Kind>,
+    role: Option<RoleText>,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum RoleText {
-    #[default]
     Keyword,
     Text,
     Path,
@@ -216,21 +223,38 @@ pub(super) fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
             .define(name, text)
             .map_err(|cause| FileError::Definition { name: name.clone(), cause: cause.to_string() })?;
     }
-    let role = |name: &str| match file.fields.get(name).map_or(RoleText::Keyword, |field| field.role) {
-        RoleText::Keyword => Role::Keyword,
-        RoleText::Text => Role::Text,
-        RoleText::Path => Role::Path,
-        RoleText::Id => Role::Id,
-        RoleText::Stamp => Role::Stamp,
+    if file.patterns.is_empty() == file.format.is_none() {
+        return Err(FileError::PatternsOrFormat);
+    }
+    let format = file.format.as_ref().map(format_string::compile).transpose()?.unwrap_or_default();
+    // What the file says of a field goes before what its format's operator does.
+    let by_format = |name: &str| format.fields.iter().find(|field| field.name == name);
+    let role = |name: &str| match file.fields.get(name).and_then(|field| field.role) {
+        None => by_format(name).map_or(Role::Keyword, |field| field.role),
+        Some(RoleText::Keyword) => Role::Keyword,
+        Some(RoleText::Text) => Role::Text,
+        Some(RoleText::Path) => Role::Path,
+        Some(RoleText::Id) => Role::Id,
+        Some(RoleText::Stamp) => Role::Stamp,
     };
-    let kind = |name: &str| file.fields.get(name).map_or(Kind::Text, |field| field.kind);
-    let mut patterns = Patterns::new(file.absent);
-    for (number, pattern) in (1..).zip(&file.patterns) {
+    let kind = |name: &str| {
+        let given = file.fields.get(name).and_then(|field| field.kind);
+        given.unwrap_or_else(|| by_format(name).map_or(Kind::Text, |field| field.kind))
+    };
+    let mut absent = file.absent;
+    if file.format.is_some() {
+        absent.extend(ABSENT.map(str::to_owned));
+    }
+    let mut patterns = Patterns::new(absent);
+    for (number, pattern) in (1..).zip(file.patterns.iter().chain(&format.patterns)) {
         patterns
             .add(&library, pattern, role, kind)
             .map_err(|cause| FileError::Pattern { number, cause: Box::new(cause) })?;
     }
-    let fields: Vec<FieldSpec> = patterns.fields().collect();
+    let json = format.json.as_ref().map(|members| members.finish(role, kind)).transpose();
+    let json = json.map_err(|cause| FileError::Pattern { number: 1, cause })?;
+    let fields: Vec<FieldSpec> =
+        json.as_ref().map_or_else(|| patterns.fields().collect(), format_string::JsonFormat::fields);
     let captured = |name: &str| fields.iter().any(|spec| spec.name == name);
     if let Some(name) = file.fields.keys().find(|name| !captured(name)) {
         return Err(FileError::NoSuchField(name.clone()));
@@ -238,7 +262,8 @@ pub(super) fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
     if let Some((alias, field)) = file.aliases.iter().find(|(_, field)| !captured(field)) {
         return Err(FileError::NoSuchAlias { alias: alias.clone(), field: field.clone() });
     }
-    let aliases = file.aliases.iter().map(|(alias, field)| (intern(alias), intern(field))).collect();
+    let mut aliases: Vec<_> = file.aliases.iter().map(|(alias, field)| (intern(alias), intern(field))).collect();
+    aliases.extend(format.aliases.iter().filter(|(alias, _)| !file.aliases.contains_key(*alias)));
     let grammar = Grammar {
         name: intern(&file.name),
         version: xxhash_rust::xxh3::xxh3_64(text.as_bytes()),
@@ -252,6 +277,7 @@ pub(super) fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
         library: Arc::new(library),
         explainers: OnceLock::new(),
         patterns: Some(patterns),
+        json,
     };
     Ok((grammar, file.samples))
 }

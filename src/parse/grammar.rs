@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crate::record::{Fields, GrammarRef, Role, When};
 
 use super::detect::{self, Builtin};
+use super::format_string::JsonFormat;
 use super::formats::{cri, docker, envoy, klog, logfmt, syslog};
 use super::grok::{Explainer, Explanation, Library};
 use super::patterns::Patterns;
@@ -57,6 +58,8 @@ pub struct Grammar {
     pub(super) explainers: OnceLock<Vec<Explainer>>,
     /// What a grammar file says; `None` for a parser written by hand.
     pub(super) patterns: Option<Patterns>,
+    /// For a format string whose lines are JSON objects: what their members are.
+    pub(super) json: Option<JsonFormat>,
 }
 
 impl Grammar {
@@ -85,9 +88,10 @@ impl Grammar {
         detect::parse_as(self, line, fields)
     }
 
-    /// Parses by the patterns.
+    /// Parses by what its file says.
     pub(super) fn parse<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> bool {
-        self.patterns.as_ref().is_some_and(|patterns| patterns.parse(text, fields))
+        self.json.as_ref().is_some_and(|json| json.parse(text, fields))
+            || self.patterns.as_ref().is_some_and(|patterns| patterns.parse(text, fields))
     }
 
     /// Which of its patterns comes furthest in a text that none of them fits, and what stopped it there.
@@ -134,6 +138,7 @@ pub(super) fn builtin() -> Vec<Grammar> {
             library: Arc::clone(&library),
             explainers: OnceLock::new(),
             patterns: None,
+            json: None,
         }
     };
     Builtin::ALL.into_iter().map(grammar).collect()

@@ -11,6 +11,7 @@
 mod choice;
 mod detect;
 mod file;
+mod format_string;
 mod formats;
 mod grammar;
 mod grammars;
@@ -25,6 +26,7 @@ pub mod template;
 
 pub use detect::UnknownGrammar;
 pub use file::{FileError, embedded_text, load};
+pub use format_string::{FormatError, FormatFault};
 pub use formats::klog_time::{klog_time, klog_zone_offset};
 pub use grammar::{FieldSpec, Grammar};
 pub use grammars::Grammars;

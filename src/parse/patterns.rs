@@ -11,6 +11,7 @@ use crate::record::{Fields, PATH_SEPARATOR, Role, Value};
 use super::grammar::FieldSpec;
 use super::grok::{Captures, CompileError, Library, Outcome, Pattern, Type};
 use super::names::intern;
+use super::number::digits;
 
 /// What a captured text becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -30,6 +31,8 @@ struct Slot {
     dotted: &'static str,
     role: Role,
     kind: Kind,
+    /// Whether another group of the pattern goes there too.
+    shared: bool,
 }
 
 /// The patterns of one grammar; the first that fits counts.
@@ -68,7 +71,9 @@ impl Patterns {
                 (Kind::Text, Type::Float) => Kind::Float,
                 (given, _) => given,
             };
-            Slot { name: intern(&path.join(&PATH_SEPARATOR.to_string())), dotted, role: role(dotted), kind }
+            let name = intern(&path.join(&PATH_SEPARATOR.to_string()));
+            let shared = pattern.groups().iter().filter(|other| other.field == group.field).count() > 1;
+            Slot { name, dotted, role: role(dotted), kind, shared }
         });
         let slots = slots.collect();
         self.patterns.push((pattern, slots));
@@ -106,8 +111,14 @@ impl Patterns {
             for (group, slot) in slots.iter().enumerate() {
                 let Some(value) = captures.get(group).map(|span| &text[span]) else { continue };
                 // Free text may well be the word that elsewhere stands for nothing.
-                if slot.role == Role::Text || !self.absent.iter().any(|absent| absent == value) {
-                    put(mark, fields, slot, slot.kind.value(value));
+                if slot.role != Role::Text && self.absent.iter().any(|absent| absent == value) {
+                    continue;
+                }
+                let value = slot.kind.value(value);
+                if slot.shared {
+                    put(mark, fields, slot, value);
+                } else {
+                    fields.push(slot.name, slot.role, value);
                 }
             }
             true
@@ -119,6 +130,10 @@ impl Kind {
     fn value(self, text: &str) -> Value<'_> {
         let number = match self {
             Self::Text => return Value::Str(text.into()),
+            // Digits and nothing else are what most numbers are.
+            Self::Int if let Some(n) = digits(text.as_bytes()).filter(|n| *n <= i64::MAX as u64) => {
+                return Value::U64(n);
+            }
             Self::Int => Type::Int.value(text),
             Self::Float => Type::Float.value(text),
         };

@@ -110,6 +110,7 @@ pub const GRAMMARS: &[&str] = &[
     "oslo",
     "nginx",
     "apache",
+    "istio",
     "other",
 ];
 /// Values of `why` in [`PARSE_UNPARSED`].
