@@ -21,6 +21,9 @@ pub use error::Error;
 pub use schema::{Fields, STAMP_PREFIX};
 pub use shard::ShardView;
 pub use streams::{GrammarEntry, StreamEntry};
+// A file of this format is read by a fuzz target; nothing else outside has a use for it.
+#[doc(hidden)]
+pub use streams::{Known, StreamTable};
 pub use worker::{Cut, Worker};
 
 /// Limits of the store.
