@@ -1,5 +1,5 @@
 //! Templates: every line is counted on exactly one, the memory stays within its limit, and a registry that was saved goes
-//! on where it was.
+//! on where it was, as long as nothing has to be forgotten.
 //!
 //! The first byte is the limit: small ones make the miner forget.
 
@@ -24,8 +24,11 @@ fuzz_target!(|data: &[u8]| {
     let mut again = Vec::new();
     loaded.save(&mut again).expect("memory can be written");
     assert_eq!(saved, again);
-    for line in text.split('\n').take(4) {
-        assert_eq!(miner.observe(line), loaded.observe(line));
+    let mut observe = |line| (miner.observe(line), loaded.observe(line));
+    let again: Vec<_> = text.split('\n').take(4).map(|line| observe(line)).collect();
+    // What is forgotten at the limit depends on how much the tables have room for, which is not saved.
+    if [&miner, &loaded].iter().all(|miner| miner.stats().evicted_templates == 0) {
+        assert!(again.iter().all(|(one, other)| one == other), "{again:?}");
     }
     check(&loaded);
 });
