@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
     loaded.save(&mut again).expect("memory can be written");
     assert_eq!(saved, again);
     let mut observe = |line| (miner.observe(line), loaded.observe(line));
-    let again: Vec<_> = text.split('\n').take(4).map(|line| observe(line)).collect();
+    let again: Vec<_> = text.split('\n').take(4).map(&mut observe).collect();
     // What is forgotten at the limit depends on how much the tables have room for, which is not saved.
     if [&miner, &loaded].iter().all(|miner| miner.stats().evicted_templates == 0) {
         assert!(again.iter().all(|(one, other)| one == other), "{again:?}");
