@@ -214,8 +214,8 @@ fn read_body(body: &mut Body<'_>, limits: Limits) -> Result<Miner, LoadError> {
     }
     for _ in 0..body.u32()? {
         let (alias, older) = (body.u64()?, body.u64()?);
-        // Older, or resolving could go in circles.
-        if older >= alias {
+        // Older, or resolving could go in circles; and nobody's own id.
+        if older >= alias || alias >= miner.next_id || miner.ids.contains_key(&alias) {
             return Err(body.damaged());
         }
         miner.aliases.insert(alias, older);
