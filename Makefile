@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run demo build test test-clients lint fmt bench bench-peers soak eval-templates ci
+.PHONY: help run demo build test test-clients lint fmt bench bench-peers soak fuzz eval-templates ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'
@@ -15,6 +15,7 @@ help:
 	@echo 'make bench   the stage benches'
 	@echo 'make bench-peers  the whole path against VictoriaLogs (Go; takes some ten minutes)'
 	@echo 'make soak    crash and cut connections for an hour: SOAK_MINUTES=60'
+	@echo 'make fuzz    break the parsers of foreign bytes, FUZZ_MINUTES=60 shared among the targets'
 	@echo 'make eval-templates   score the template miner on labelled lines, where they are'
 	@echo 'make ci      what CI runs'
 
@@ -35,11 +36,11 @@ test: test-clients
 	$(CARGO) test --locked --no-fail-fast
 
 lint:
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 fmt:
-	$(CARGO) fmt
+	$(CARGO) fmt --all
 
 bench:
 	$(CARGO) bench --locked --bench parse --bench grok --bench decode --bench template --bench journal --bench store
@@ -66,6 +67,12 @@ soak: test-clients
 	    LOGHOUND_CRASH_ROUNDS=100 $(CARGO) test --locked --test crash --test faults --test full_disk || exit 1; \
 	    rounds=$$((rounds + 1)); \
 	done; echo "soak: $$rounds rounds without a lost or doubled line"
+
+# The minutes are shared among the targets, all of them or FUZZ_TARGETS.
+FUZZ_MINUTES ?= 60
+FUZZ_TARGETS ?=
+fuzz:
+	fuzz/run $$((60 * $(FUZZ_MINUTES))) $(FUZZ_TARGETS)
 
 # Labelled lines are outside the repository: `$$LOGHOUND_SHARED`, else ../shared.
 eval-templates: build

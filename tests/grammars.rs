@@ -65,7 +65,8 @@ fn a_changed_file_is_taken_and_older_records_stay_what_they_were() {
     let old = record(&server, "grammar:jobs");
     assert_eq!((&old["id"], &old["ms"], &old["host"]["name"]), (&json!("1"), &json!("11"), &json!("batch-1")));
     let other = record(&server, "host.name:web-1");
-    let why = "no grammar fits this line: nginx came furthest, to character 12, which does not fit `\\[`; tried oslo, nginx, apache, istio";
+    let why = "no grammar fits this line: nginx came furthest, to character 12, which does not fit `\\[`; tried oslo, nginx, apache, \
+               istio, go-panic, generic";
     assert_eq!(other["parse"]["error"], why);
     assert_eq!(server.records("parse.error:*furthest*").len(), 1);
     assert_eq!(server.records("parse.error:*oslo came furthest*").len(), 0);

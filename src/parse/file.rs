@@ -10,6 +10,7 @@
 //! fields: {time: {type: int}, msg: {role: text}}
 //! absent: ['-']                         # values that stand for none, except as text
 //! aliases: {log.level: level}
+//! fallback: true                        # tried after all grammars that are none
 //! samples: [{line: '7 x', fields: {time: 7, msg: x}}, {line: 'x', fields: null}]
 //! ```
 //!
@@ -36,6 +37,8 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("nginx.yaml", include_str!("../../grammars/nginx.yaml")),
     ("apache.yaml", include_str!("../../grammars/apache.yaml")),
     ("istio.yaml", include_str!("../../grammars/istio.yaml")),
+    ("go-panic.yaml", include_str!("../../grammars/go-panic.yaml")),
+    ("generic.yaml", include_str!("../../grammars/generic.yaml")),
 ];
 
 /// Why a grammar file is refused.
@@ -84,6 +87,8 @@ struct File {
     absent: Vec<String>,
     #[serde(default)]
     aliases: BTreeMap<String, String>,
+    #[serde(default)]
+    fallback: bool,
     #[serde(default)]
     samples: Vec<Sample>,
 }
@@ -272,6 +277,7 @@ pub(super) fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
         aliases,
         fields,
         covers_line: false,
+        fallback: file.fallback,
         hand: None,
         when,
         library: Arc::new(library),
@@ -324,6 +330,20 @@ mod tests {
         assert!(problems[0].ends_with("2.yaml: klog is built in: take another name"), "{problems:?}");
         assert!(problems[1].contains("3.yaml: pattern 1: "), "{problems:?}");
         assert!(Parser::with_directory(&dir.path().join("none")).unwrap_err()[0].contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_fallback_waits_for_all_others() {
+        let line = "2026-01-22 03:57:30 INFO cart: added";
+        let name = |parser: &Parser| parser.parse_auto(line, &mut Fields::new()).map(|grammar| grammar.name);
+        assert_eq!(name(&Parser::builtin()), Some("generic"));
+        let dir = tempfile::tempdir().unwrap();
+        let text =
+            "name: zoo\npatterns: ['^(?<a>[0-9-]+) .* cart: ']\nsamples: [{line: '1  cart: ', fields: {a: '1'}}]\n";
+        std::fs::write(dir.path().join("zoo.yaml"), text).unwrap();
+        assert_eq!(name(&Parser::with_directory(dir.path()).unwrap()), Some("zoo"));
+        std::fs::write(dir.path().join("zoo.yaml"), format!("{text}fallback: true\n")).unwrap();
+        assert_eq!(name(&Parser::with_directory(dir.path()).unwrap()), Some("generic"));
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct Grammar {
     pub fields: Vec<FieldSpec>,
     /// Whether every word of a line written as text stands in one of its fields. See [`Grammar::covers`].
     pub covers_line: bool,
+    /// Whether it is tried last: it says little of a line, and others that fit say more.
+    pub(super) fallback: bool,
     pub(super) hand: Option<Builtin>,
     /// Which streams' lines it is for, any of these; where none is said, it is tried on all.
     pub(super) when: Vec<When>,
@@ -133,6 +135,7 @@ pub(super) fn builtin() -> Vec<Grammar> {
             aliases,
             fields,
             covers_line,
+            fallback: false,
             hand: Some(id),
             when: Vec::new(),
             library: Arc::clone(&library),

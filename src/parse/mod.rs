@@ -106,6 +106,7 @@ impl Parser {
         if grammars.len() > GRAMMARS_MAX {
             problems.push(format!("{} grammars are more than {GRAMMARS_MAX}", grammars.len()));
         }
+        grammars.sort_by_key(|grammar| grammar.fallback);
         let mut routes = Routes::default();
         for rule in rules {
             match grammars.iter().position(|grammar| grammar.name == rule.grammar) {

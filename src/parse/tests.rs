@@ -45,7 +45,8 @@ fn the_first_bytes_choose() {
         (r#"{"log":"text\n","stream":"stdout","time":"2016-10-06T00:17:09Z"}"#, Some("docker")),
         (r#"{"log":"text\n","stream":"stdout"}"#, Some("json")),
         ("Iceland", None),
-        ("goroutine 1 [running]:", None),
+        ("goroutine 1 [running]:", Some("go-panic")),
+        ("goroutine 1 is blocked", None),
         ("-", None),
         ("\0", None),
         ("", None),
@@ -130,7 +131,7 @@ fn grammars_describe_what_they_give() {
     let error = parser.check_name("klgo").unwrap_err().to_string();
     assert_eq!(
         error,
-        "unknown grammar \"klgo\": known are auto, klog, envoy, json, cri, docker, syslog3164, syslog5424, logfmt, oslo, nginx, apache, istio"
+        "unknown grammar \"klgo\": known are auto, klog, envoy, json, cri, docker, syslog3164, syslog5424, logfmt, oslo, nginx, apache, istio, go-panic, generic"
     );
 }
 

@@ -407,6 +407,8 @@ fn word_test(word: &Word) -> Test {
 }
 
 fn compile(source: &str, offset: usize) -> Result<RegexTest, SyntaxError> {
+    // As it was written, with its slashes.
+    let written_bytes = source.len() + 2;
     let source = source.replace("\\/", "/");
     let build = |text: String| -> Result<Regex, SyntaxError> {
         RegexBuilder::new(&text).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build().map_err(|err| {
@@ -414,7 +416,7 @@ fn compile(source: &str, offset: usize) -> Result<RegexTest, SyntaxError> {
                 regex::Error::CompiledTooBig(_) => "it is too big when compiled".to_owned(),
                 other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
             };
-            SyntaxError::new(offset, source.len() + 2, format!("not a regular expression: {why}"))
+            SyntaxError::new(offset, written_bytes, format!("not a regular expression: {why}"))
                 .hint("quote the text to search it as it stands; look-around and back-references are not supported")
         })
     };

@@ -135,6 +135,9 @@ fn everything_has_a_limit() {
     assert_eq!(message(&"-".repeat(1000)), "nested deeper than 64");
     assert_eq!(message(&format!("{}a", "not ".repeat(1000))), "nested deeper than 64");
     assert_eq!(message(&"a ".repeat(TERMS_MAX + 1)), "more than 1000 terms in one query");
+    // All of it is marked, the backslash of the slash too.
+    let error = parse(r"a:/é\/(/").unwrap_err();
+    assert_eq!((error.offset, error.len), (2, 7));
     assert_eq!(message("a:/(a{1000}){1000}/"), "not a regular expression: it is too big when compiled");
 }
 

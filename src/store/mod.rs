@@ -27,6 +27,9 @@ pub use schema::{Fields, STAMP_PREFIX};
 pub use shard::ShardView;
 pub use streams::{GrammarEntry, StreamEntry};
 pub use templates::{OpenedRegistry, TemplateRegistry};
+// A file of this format is read by a fuzz target; nothing else outside has a use for it.
+#[doc(hidden)]
+pub use streams::{Known, StreamTable};
 pub use worker::{Cut, Worker};
 
 /// Limits of the store.

@@ -188,32 +188,27 @@ impl StreamTable {
 
     fn load(&mut self, bytes: &[u8], known: Known) -> Option<Damage> {
         let mut damage = None;
+        // Records that may have stood in what is damaged: as many numbers may be missing in what follows.
+        let mut lost_max = 0;
         let mut at = HEADER_BYTES;
         while at < bytes.len() {
-            let (what, end) = match read_frame(&bytes[at..]) {
-                Err(what) => (what, None),
-                Ok(frame) if crc32fast::hash(frame.body) != frame.crc => ("checksum differs", Some(at + frame.bytes)),
-                Ok(frame) => match self.apply(frame.body) {
-                    Ok(()) => {
-                        at += frame.bytes;
-                        self.saved_bytes = at as u64;
-                        continue;
-                    }
-                    Err(what) => (what, Some(at + frame.bytes)),
-                },
+            let frame = good_frame(&bytes[at..]);
+            let what = match frame.as_ref().map(|frame| self.apply(frame.body, lost_max)) {
+                Ok(Ok(())) => {
+                    at += frame.map_or(0, |frame| frame.bytes);
+                    self.saved_bytes = at as u64;
+                    continue;
+                }
+                Ok(Err(what)) | Err(&what) => what,
             };
-            // A bad record with a good one behind it is damage, not a tail torn by a crash: keep its place.
-            let follows = end.filter(|&end| read_frame(&bytes[end..]).is_ok_and(|f| crc32fast::hash(f.body) == f.crc));
-            if follows.is_some() || self.lacks(known) {
+            // A bad record with a good one behind it is damage, not a tail torn by a crash.
+            let behind = at + frame.map_or(1, |frame| frame.bytes);
+            let next = (behind..bytes.len()).find(|&next| good_frame(&bytes[next..]).is_ok());
+            if next.is_some() || self.lacks(known) {
                 damage.get_or_insert(Damage { offset: at as u64, what });
             }
-            let Some(next) = follows else { break };
-            match bytes[at + FRAME_BYTES] {
-                KIND_STREAM => self.lose_one(),
-                KIND_GRAMMAR => self.lose_grammar(),
-                _ => {}
-            }
-            self.unsaved.clear();
+            let Some(next) = next else { break };
+            lost_max += (next - at).div_ceil(FRAME_BYTES + 1);
             at = next;
             self.saved_bytes = at as u64;
         }
@@ -228,15 +223,18 @@ impl StreamTable {
         self.entries.len() < known.streams || self.grammars.len() < known.grammars
     }
 
-    fn apply(&mut self, body: &[u8]) -> Result<(), &'static str> {
+    /// Takes in a record; of the streams or grammars before it, up to `lost_max` may be missing. They keep their numbers,
+    /// and their place in the file, damaged as it is.
+    fn apply(&mut self, body: &[u8], lost_max: usize) -> Result<(), &'static str> {
+        let missing = |n: u32, have: usize| (n as usize).checked_sub(have).filter(|missing| *missing <= lost_max);
         let (&kind, payload) = body.split_first().ok_or("empty record")?;
         match kind {
             KIND_STREAM => {
                 let stream: StreamIn = serde_json::from_slice(payload).map_err(|_| "not a stream")?;
-                if stream.n as usize != self.entries.len() {
-                    return Err("stream number out of order");
-                }
+                let missing = missing(stream.n, self.entries.len()).ok_or("stream number out of order")?;
                 let key = StreamKey(u128::from_str_radix(&stream.key, 16).map_err(|_| "not a stream key")?);
+                (0..missing).for_each(|_| self.lose_one());
+                self.unsaved.clear();
                 let (sender, identity_seed) = (stream.sender, stream.seed);
                 self.insert(StreamEntry { key, fields: stream.fields, sender, identity_seed });
             }
@@ -247,10 +245,10 @@ impl StreamTable {
             KIND_FULL => self.full = true,
             KIND_GRAMMAR => {
                 let record: GrammarRecord<'_> = serde_json::from_slice(payload).map_err(|_| "not a grammar")?;
-                if record.n as usize != self.grammars.len() {
-                    return Err("grammar number out of order");
-                }
+                let missing = missing(record.n, self.grammars.len()).ok_or("grammar number out of order")?;
                 let version = u64::from_str_radix(&record.version, 16).map_err(|_| "not a grammar's version")?;
+                (0..missing).for_each(|_| self.lose_grammar());
+                self.unsaved.clear();
                 let (name, source) = (record.name.into_owned(), record.source.into_owned());
                 self.insert_grammar(GrammarEntry { name, version, source });
             }
@@ -405,6 +403,19 @@ fn read_frame(bytes: &[u8]) -> Result<Frame<'_>, &'static str> {
     Ok(Frame { crc: u32::from_le_bytes(*crc), body, bytes: FRAME_BYTES + length })
 }
 
+/// A frame as it was written. What its body begins with is looked at before the checksum is worked out: behind damage a
+/// frame is searched for at every byte.
+fn good_frame(bytes: &[u8]) -> Result<Frame<'_>, &'static str> {
+    let frame = read_frame(bytes)?;
+    if frame.body.get(1) != Some(&b'{') {
+        return Err("not a record");
+    }
+    if crc32fast::hash(frame.body) != frame.crc {
+        return Err("checksum differs");
+    }
+    Ok(frame)
+}
+
 fn frame(out: &mut Vec<u8>, kind: u8, payload: &impl Serialize) {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME_BYTES]);
@@ -504,6 +515,30 @@ mod tests {
         table.save().unwrap();
         let (table, _) = StreamTable::open(dir.path(), streams(4), 2).unwrap();
         assert_eq!(table.known().streams, 4);
+    }
+
+    #[test]
+    fn a_damaged_byte_costs_its_own_record() {
+        let dir = tempfile::tempdir().unwrap();
+        filled(dir.path());
+        let (mut table, _) = StreamTable::open(dir.path(), streams(3), 2).unwrap();
+        for name in ["a", "b"] {
+            table.grammar_number(GrammarRef { name, version: 7, source: "" });
+        }
+        table.save().unwrap();
+        let good = std::fs::read(dir.path().join(FILE)).unwrap();
+        for at in HEADER_BYTES..good.len() {
+            let mut bytes = good.clone();
+            bytes[at] ^= 0x03;
+            std::fs::write(dir.path().join(FILE), &bytes).unwrap();
+            let (table, _) = StreamTable::open(dir.path(), Known { streams: 3, grammars: 2 }, 2).unwrap();
+            let found = table.snapshot();
+            assert_eq!((found.streams.len(), found.grammars.len()), (3, 2), "byte {at}");
+            let whole = (0..3).filter(|n| found.streams[*n].fields == stream(*n as u128).fields).count();
+            let named = (0..2).filter(|n| found.grammars[*n].name == ["a", "b"][*n]).count();
+            let kept = whole + named + found.paths.len() + usize::from(found.full);
+            assert!(kept >= 7, "byte {at}: {kept} of 8");
+        }
     }
 
     #[test]

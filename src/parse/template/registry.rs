@@ -22,6 +22,9 @@ use super::{Limits, Miner, Slot, Stats, TemplateId};
 const MAGIC: &[u8; 6] = b"LHTMPL";
 const VERSION: u16 = 1;
 
+/// Nothing has been counted so far: at a billion a second it takes a century.
+const COUNT_MAX: u64 = 1 << 62;
+
 /// Why a saved registry could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -119,13 +122,17 @@ pub(super) fn write_stats(body: &mut Vec<u8>, miner: &Miner) {
 
 /// Ids never go back: a lower `next_id` than there was is damage.
 pub(super) fn read_stats(body: &mut Body<'_>, miner: &mut Miner) -> Result<(), LoadError> {
-    let next_id = body.u64()?;
+    let next_id = body.count()?;
     if next_id < miner.next_id {
         return Err(body.damaged());
     }
     miner.next_id = next_id;
-    miner.stats =
-        Stats { lines: body.u64()?, joined: body.u64()?, evicted_templates: body.u64()?, evicted_lines: body.u64()? };
+    miner.stats = Stats {
+        lines: body.count()?,
+        joined: body.count()?,
+        evicted_templates: body.count()?,
+        evicted_lines: body.count()?,
+    };
     Ok(())
 }
 
@@ -189,15 +196,26 @@ impl<'a> Body<'a> {
     pub fn u64(&mut self) -> Result<u64, LoadError> {
         self.array().map(u64::from_le_bytes)
     }
+
+    /// A number that goes on being counted up.
+    fn count(&mut self) -> Result<u64, LoadError> {
+        self.u64().and_then(|count| if count < COUNT_MAX { Ok(count) } else { Err(self.damaged()) })
+    }
 }
 
 fn read_body(body: &mut Body<'_>, limits: Limits) -> Result<Miner, LoadError> {
     let mut miner = Miner::new(limits);
     read_stats(body, &mut miner)?;
+    // Lines may be counted on once, whatever the templates say.
+    let mut left = miner.stats.lines.checked_sub(miner.stats.evicted_lines).ok_or(body.damaged())?;
     for _ in 0..body.u32()? {
         let template = read_template(body)?;
         // An id twice, or one that is still to be given, would break the promise of ids.
         if template.id.0 >= miner.next_id || miner.ids.contains_key(&template.id.0) {
+            return Err(body.damaged());
+        }
+        left = left.checked_sub(template.count).ok_or(body.damaged())?;
+        if template.first_line > template.last_line || template.last_line > miner.stats.lines {
             return Err(body.damaged());
         }
         miner.add(template);
@@ -211,8 +229,8 @@ fn read_body(body: &mut Body<'_>, limits: Limits) -> Result<Miner, LoadError> {
     }
     for _ in 0..body.u32()? {
         let (alias, older) = (body.u64()?, body.u64()?);
-        // Older, or resolving could go in circles.
-        if older >= alias {
+        // Older, or resolving could go in circles; and nobody's own id.
+        if older >= alias || alias >= miner.next_id || miner.ids.contains_key(&alias) {
             return Err(body.damaged());
         }
         miner.aliases.insert(alias, older);
@@ -229,7 +247,7 @@ pub(super) fn read_template(body: &mut Body<'_>) -> Result<Template, LoadError> 
     let has_site = body.u8()? != 0;
     let site = body.u64()?;
     let mut template = Template::new(id, has_site.then_some(site), body.u64()?, "", &[], 0);
-    template.count = body.u64()?;
+    template.count = body.count()?;
     template.first_line = body.u64()?;
     template.last_line = body.u64()?;
     template.first_seen = body.u64()? as i64;

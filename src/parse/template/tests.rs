@@ -271,3 +271,51 @@ fn nasty_lines_are_bounded() {
     }
     assert!(miner.bytes() < 1 << 20);
 }
+
+/// A checksum finds accidents only.
+#[test]
+fn a_registry_that_contradicts_itself_is_refused() {
+    let mut miner = Miner::new(Limits::default());
+    miner.observe("connection 1 closed");
+    miner.observe("took 7 ms in all");
+    let mut saved = Vec::new();
+    miner.save(&mut saved).unwrap();
+    let load = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut body = saved[16..saved.len() - 4].to_vec();
+        change(&mut body);
+        let length = (body.len() as u64).to_le_bytes();
+        let file = [&saved[..8], &length, &body, &crc32fast::hash(&body).to_le_bytes()].concat();
+        Miner::load(file.as_slice(), Limits::default())
+    };
+    let put =
+        |at: usize, number: u64| move |body: &mut Vec<u8>| body[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    let alias = |alias: u64, older: u64| {
+        move |body: &mut Vec<u8>| {
+            body.truncate(body.len() - 4);
+            body.extend(1u32.to_le_bytes());
+            body.extend([alias, older].map(u64::to_le_bytes).concat());
+        }
+    };
+    assert!(load(&|_| {}).is_ok());
+    assert!(load(&put(0, 9)).is_ok());
+    assert!(
+        load(&|body| {
+            put(0, 9)(body);
+            alias(3, 1)(body);
+        })
+        .is_ok()
+    );
+    type Harm<'h> = &'h dyn Fn(&mut Vec<u8>);
+    let refused: [Harm<'_>; 7] = [
+        &put(0, u64::MAX), // the next id
+        &put(0, 2),        // it is taken
+        &put(8, u64::MAX), // lines
+        &put(8, 1),        // fewer than are counted
+        &put(32, 1),       // evicted lines
+        &alias(2, 1),      // a living template
+        &alias(3, 1),      // an id not given yet
+    ];
+    for (number, change) in refused.into_iter().enumerate() {
+        assert!(matches!(load(change), Err(LoadError::Damaged { .. })), "{number}");
+    }
+}
