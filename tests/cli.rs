@@ -98,3 +98,28 @@ fn a_file_is_parsed_without_a_server() {
     assert!(err.contains("klogg") && err.contains("klog"), "{err}");
     assert_eq!(run(nowhere, &["parse", "/no/such/file"]).0, 1);
 }
+
+#[test]
+fn a_grammar_is_proposed_for_lines_that_nothing_knows() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lines, proposed) = (dir.path().join("u.log"), dir.path().join("s.yaml"));
+    let mut text = String::new();
+    for n in 1..=6 {
+        text += &format!("job {n} took 3{n} ms\npeer 10.0.0.{n} lost after {n}.5 s (reason=timeout)\n{{\"a\":{n}}}\n");
+    }
+    std::fs::write(&lines, text + "odd\n").unwrap();
+    let run = |arguments: &[&str]| {
+        let output = assert_cmd::Command::cargo_bin("loghound").unwrap().args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = run(&["grammars", "suggest", "--name", "jobs", lines.to_str().unwrap()]);
+    assert!(text.starts_with("# 13 of 19 lines have no grammar.\n"), "{text}");
+    assert!(text.contains("# 6 lines: ^job %{INT:job:int} took %{INT:took:int} ms$\n"), "{text}");
+    assert!(text.contains("# 1 lines without a pattern, such as odd\n"), "{text}");
+    std::fs::write(&proposed, text).unwrap();
+    // What is proposed is a grammar file, and does what it shows.
+    run(&["grammars", "test", proposed.to_str().unwrap()]);
+    let records = run(&["parse", "--grammars-dir", dir.path().to_str().unwrap(), lines.to_str().unwrap()]);
+    assert_eq!(records.matches("\"grammar\":\"jobs\"").count(), 12, "{records}");
+}

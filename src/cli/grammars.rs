@@ -1,12 +1,19 @@
 //! `loghound grammars`: which formats are known, what each gives, and whether a grammar file does what it shows.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
 
 use super::Usage;
 use crate::config::Config;
-use crate::parse::{Grammar, Grammars, Parser, embedded_text, load};
+use crate::parse::template::{Limits, Miner, TemplateId};
+use crate::parse::{FileError, Grammar, Grammars, Parser, embedded_text, load, suggest};
+use crate::record::{Fields, Value};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -23,6 +30,17 @@ enum Command {
     List,
     /// A grammar's fields, aliases and patterns; of a built-in file its text, to copy and change.
     Show { name: String },
+    /// Propose a grammar for the lines that no grammar knows, grouped by template: a beginning, to be edited.
+    Suggest {
+        /// Lines; - or nothing is standard input.
+        file: Option<PathBuf>,
+        /// What the grammar is to be called.
+        #[arg(long, value_name = "NAME", default_value = "suggested")]
+        name: String,
+        /// Patterns for so many templates, those with most lines.
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        limit: usize,
+    },
     /// Read grammar files and prove them by their samples.
     Test {
         #[arg(required = true)]
@@ -38,6 +56,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             parser.check_name(name)?;
             let grammar = parser.grammar(name).ok_or_else(|| Usage("loghound: auto is no grammar".to_owned()))?;
             show(grammar, args.grammars_dir.is_none())
+        }
+        Command::Suggest { file, name, limit } => {
+            let parser = parser(args.grammars_dir.as_deref())?;
+            match file.as_deref().filter(|path| path.as_os_str() != "-") {
+                Some(path) => {
+                    let input = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+                    suggest(&parser, BufReader::new(input), name, *limit)?
+                }
+                None => suggest(&parser, io::stdin().lock(), name, *limit)?,
+            }
         }
         Command::Test { files } => return test(files),
     };
@@ -56,6 +84,78 @@ pub fn parser(dir: Option<&Path>) -> Result<Parser, Usage> {
 pub fn open(config: &Config) -> Result<Grammars, Usage> {
     let opened = Grammars::open(config.grammars_dir.clone(), config.routes.clone());
     opened.map_err(|problems| Usage(problems.join("\n")))
+}
+
+/// Lines of a template that a pattern is made from.
+const LINES_MAX: usize = 20;
+/// Templates whose lines are kept.
+const TEMPLATES_MAX: usize = 2_000;
+/// A longer line is no basis for a pattern.
+const LINE_BYTES_MAX: usize = 4 << 10;
+
+/// The file's text, with what it was made from as comments.
+fn suggest(parser: &Parser, mut input: impl BufRead, name: &str, limit: usize) -> anyhow::Result<String> {
+    let mut miner = Miner::new(Limits::default());
+    let mut kept: HashMap<TemplateId, Vec<String>> = HashMap::new();
+    let (mut all, mut unknown) = (0u64, 0u64);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).context("cannot read the input")? == 0 {
+            break;
+        }
+        all += 1;
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches(['\n', '\r']);
+        let mut fields = Fields::new();
+        let content = match parser.parse_auto(text, &mut fields).map(|grammar| grammar.name) {
+            None => text,
+            // A runtime's wrapper around what nothing knows.
+            Some("cri" | "docker") => match fields.get("message") {
+                Some(Value::Str(message)) => message.trim_end_matches(['\n', '\r']),
+                _ => continue,
+            },
+            Some(_) => continue,
+        };
+        unknown += 1;
+        let id = miner.observe(content).id;
+        if content.len() <= LINE_BYTES_MAX && (kept.len() < TEMPLATES_MAX || kept.contains_key(&id)) {
+            let lines = kept.entry(id).or_default();
+            if lines.len() < LINES_MAX && lines.iter().all(|line| line != content) {
+                lines.push(content.to_owned());
+            }
+        }
+    }
+    // Templates may have turned out to be one.
+    let mut groups: BTreeMap<TemplateId, Vec<String>> = BTreeMap::new();
+    for (id, lines) in kept {
+        groups.entry(miner.resolve(id)).or_default().extend(lines);
+    }
+    let count = |id: &TemplateId| miner.template(*id).map_or(0, |view| view.count);
+    let mut groups: Vec<(u64, Vec<String>)> = groups.into_iter().map(|(id, lines)| (count(&id), lines)).collect();
+    groups.sort_by_key(|(count, _)| Reverse(*count));
+    let mut suggestions = Vec::new();
+    let mut told = format!("# {unknown} of {all} lines have no grammar.\n");
+    for (count, mut lines) in groups.into_iter().take(limit) {
+        lines.sort();
+        match suggest::suggest(&lines) {
+            Some(suggestion) => {
+                writeln!(told, "# {count} lines: {}", suggestion.pattern)?;
+                suggestions.push(suggestion);
+            }
+            None => writeln!(told, "# {count} lines without a pattern, such as {}", lines[0])?,
+        }
+    }
+    if suggestions.is_empty() {
+        return Ok(told);
+    }
+    match suggest::file(name, &suggestions) {
+        Ok(Some(text)) => Ok(told + &text),
+        // One pattern takes the line of another: each alone was proven.
+        Ok(None) => Err(anyhow!("the patterns found are in each other's way: ask for fewer with --limit")),
+        Err(error @ FileError::Name(_)) => Err(Usage(format!("loghound: {error}")).into()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn list(parser: &Parser) -> String {

@@ -22,6 +22,7 @@ mod number;
 mod patterns;
 mod routes;
 pub mod scanner;
+pub mod suggest;
 pub mod template;
 
 pub use detect::UnknownGrammar;
