@@ -245,3 +245,38 @@ fn stored_lines_are_parsed_anew() {
     let progress = server.get("/api/v1/reparse/progress").1;
     assert!(progress["error"].is_null(), "{progress}");
 }
+
+#[test]
+fn steps_and_the_time_a_line_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let grammars = dir.path().join("grammars");
+    std::fs::create_dir(&grammars).unwrap();
+    let text = "\
+name: calls
+patterns: ['^(?<at>\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d) (?<call>\\S+) \\((?<args>[^)]*)\\)$']
+fields: {retries: {type: int}, args: {role: text}}
+steps:
+  - kv: {field: args, pairs: ', '}
+  - date: {field: at, formats: ['yyyy-MM-dd HH:mm:ss'], zone: UTC}
+  - rename: {call: function}
+  - drop: [args]
+samples:
+  - line: '2026-03-01 12:00:00 reset_master (host=db-1, retries=3)'
+    fields: {at: '2026-03-01 12:00:00', function: reset_master, host: db-1, retries: 3}
+    timestamp: '2026-03-01T12:00:00Z'
+";
+    std::fs::write(grammars.join("calls.yaml"), text).unwrap();
+    let config = dir.path().join("loghound.yaml");
+    std::fs::write(&config, format!("grammars_dir: {}\n", grammars.display())).unwrap();
+    let mut server = Server::start_with(Some(&dir.path().join("data")), &["--config", config.to_str().unwrap()]);
+    send(&server, "calls-1", &["2026-02-03 04:05:06 reset_master (peer=db-1, retries=4)"]);
+    let found = record(&server, "function:reset_master AND retries:>3 AND peer:db-1");
+    assert_eq!(found["@timestamp"], "2026-02-03T04:05:06.000Z");
+    assert!(found["args"].is_null(), "{found}");
+    // When its sender read it is kept.
+    assert!(found["event"]["created"].as_str().unwrap() > "2026-02-03T04:05:06", "{found}");
+    assert!(server.data_dir.join("shards/2026-02-03").is_dir());
+    server.kill9();
+    server.restart();
+    assert_eq!(record(&server, "retries:4"), found);
+}

@@ -251,7 +251,7 @@ pub(super) fn unwrapped(line: &str) -> Cow<'_, str> {
 }
 
 /// Fields found in a text that had to be built (Docker escapes its lines) outlive it as owned ones.
-fn append_owned(inner: Fields<'_>, fields: &mut Fields<'_>) {
+pub(super) fn append_owned(inner: Fields<'_>, fields: &mut Fields<'_>) {
     for Field { name, role, value } in inner.iter() {
         let value = match value {
             Value::Str(text) => Value::Str(text.clone().into_owned().into()),

@@ -9,6 +9,7 @@
 //! format: {nginx: '$remote_addr [$time_local] …'}  # in place of patterns: a server's own format, see [`format_string`]
 //! fields: {time: {type: int}, msg: {role: text}}
 //! absent: ['-']                         # values that stand for none, except as text
+//! steps: []                             # what is done with the fields then: see `steps`
 //! aliases: {log.level: level}
 //! fallback: true                        # tried after all grammars that are none
 //! samples: [{line: '7 x', fields: {time: 7, msg: x}}, {line: 'x', fields: null}]
@@ -23,6 +24,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
+use crate::record::time::{format_rfc3339, parse_rfc3339};
 use crate::record::{Fields, Role, When};
 
 use super::format_string::{self, ABSENT, FormatError, FormatText};
@@ -30,6 +32,7 @@ use super::grammar::{FieldSpec, Grammar};
 use super::grok::{CompileError, Library};
 use super::names::intern;
 use super::patterns::{Kind, Patterns};
+use super::steps::{StepText, Steps};
 
 /// The files that are part of the program.
 const EMBEDDED: &[(&str, &str)] = &[
@@ -56,6 +59,8 @@ pub enum FileError {
     Format(#[from] FormatError),
     #[error("say either patterns or format: a grammar is described by one of them")]
     PatternsOrFormat,
+    #[error("{0}")]
+    Step(String),
     #[error("fields: no pattern captures {0}")]
     NoSuchField(String),
     #[error("alias {alias}: no pattern captures {field}")]
@@ -64,6 +69,8 @@ pub enum FileError {
     WhenEmpty,
     #[error("no samples: show at least one line with the fields it gives")]
     NoSamples,
+    #[error("sample {number}: {text:?} is no time: write RFC 3339, such as 2026-11-22T10:00:00Z")]
+    SampleTime { number: usize, text: String },
     #[error("sample {number}: {line}\n  gives    {found}\n  expected {expected}")]
     Sample { number: usize, line: String, found: Json, expected: Json },
 }
@@ -89,6 +96,8 @@ struct File {
     aliases: BTreeMap<String, String>,
     #[serde(default)]
     fallback: bool,
+    #[serde(default)]
+    steps: Vec<StepText>,
     #[serde(default)]
     samples: Vec<Sample>,
 }
@@ -140,6 +149,10 @@ enum RoleText {
 pub struct Sample {
     pub line: String,
     pub fields: Option<Map<String, Json>>,
+    /// RFC 3339: when the line was written, as its `date` step tells.
+    pub timestamp: Option<String>,
+    /// RFC 3339: the event's own time, for what the line leaves out.
+    pub reference: Option<String>,
 }
 
 /// The grammars of the files that are part of the program. Their samples are proven by a test, not at each start.
@@ -207,6 +220,17 @@ pub fn load(text: &str) -> Result<Grammar, FileError> {
         if found != expected {
             return Err(FileError::Sample { number, line: sample.line, found, expected });
         }
+        let time = |text: &Option<String>| match text.as_deref().map(|text| (text, parse_rfc3339(text))) {
+            None => Ok(None),
+            Some((_, Some(at))) => Ok(Some(at)),
+            Some((text, None)) => Err(FileError::SampleTime { number, text: text.to_owned() }),
+        };
+        let (expected, reference) = (time(&sample.timestamp)?, time(&sample.reference)?);
+        let found = grammar.timestamp(&fields, reference.unwrap_or(0));
+        if sample.timestamp.is_some() && found != expected {
+            let json = |at: Option<i64>| at.map_or(Json::Null, |at| Json::String(format_rfc3339(at)));
+            return Err(FileError::Sample { number, line: sample.line, found: json(found), expected: json(expected) });
+        }
     }
     Ok(grammar)
 }
@@ -258,10 +282,14 @@ pub(super) fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
     }
     let json = format.json.as_ref().map(|members| members.finish(role, kind)).transpose();
     let json = json.map_err(|cause| FileError::Pattern { number: 1, cause })?;
-    let fields: Vec<FieldSpec> =
+    let mut fields: Vec<FieldSpec> =
         json.as_ref().map_or_else(|| patterns.fields().collect(), format_string::JsonFormat::fields);
-    let captured = |name: &str| fields.iter().any(|spec| spec.name == name);
-    if let Some(name) = file.fields.keys().find(|name| !captured(name)) {
+    let by_patterns: Vec<&str> = fields.iter().map(|spec| spec.name).collect();
+    let (mut steps, open) = Steps::compile(&file.steps, &library, &mut fields, role, kind).map_err(FileError::Step)?;
+    let by_steps = file.fields.keys().filter(|name| !by_patterns.contains(&name.as_str()));
+    steps.set_types(by_steps.map(|name| (name.clone(), kind(name), role(name))).collect());
+    let captured = |name: &str| open || fields.iter().any(|spec| spec.name == name);
+    if let Some(name) = file.fields.keys().find(|name| !captured(name) && !by_patterns.contains(&name.as_str())) {
         return Err(FileError::NoSuchField(name.clone()));
     }
     if let Some((alias, field)) = file.aliases.iter().find(|(_, field)| !captured(field)) {
@@ -283,6 +311,7 @@ pub(super) fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
         library: Arc::new(library),
         explainers: OnceLock::new(),
         patterns: Some(patterns),
+        steps,
         json,
     };
     Ok((grammar, file.samples))

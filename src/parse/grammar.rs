@@ -9,6 +9,7 @@ use super::format_string::JsonFormat;
 use super::formats::{cri, docker, envoy, klog, logfmt, syslog};
 use super::grok::{Explainer, Explanation, Library};
 use super::patterns::Patterns;
+use super::steps::Steps;
 
 /// A field a grammar can give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct Grammar {
     pub(super) explainers: OnceLock<Vec<Explainer>>,
     /// What a grammar file says; `None` for a parser written by hand.
     pub(super) patterns: Option<Patterns>,
+    /// What is done with the fields then.
+    pub(super) steps: Steps,
     /// For a format string whose lines are JSON objects: what their members are.
     pub(super) json: Option<JsonFormat>,
 }
@@ -92,8 +95,19 @@ impl Grammar {
 
     /// Parses by what its file says.
     pub(super) fn parse<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> bool {
-        self.json.as_ref().is_some_and(|json| json.parse(text, fields))
-            || self.patterns.as_ref().is_some_and(|patterns| patterns.parse(text, fields))
+        let mark = fields.len();
+        let fits = self.json.as_ref().is_some_and(|json| json.parse(text, fields))
+            || self.patterns.as_ref().is_some_and(|patterns| patterns.parse(text, fields));
+        if fits {
+            self.steps.run(mark, fields);
+        }
+        fits
+    }
+
+    /// When the line was written, Unix nanoseconds, if the grammar says how its fields tell; `reference`, the event's own
+    /// time, stands in for what a line leaves out.
+    pub fn timestamp(&self, fields: &Fields<'_>, reference: i64) -> Option<i64> {
+        self.steps.timestamp(fields, reference)
     }
 
     /// Which of its patterns comes furthest in a text that none of them fits, and what stopped it there.
@@ -141,6 +155,7 @@ pub(super) fn builtin() -> Vec<Grammar> {
             library: Arc::clone(&library),
             explainers: OnceLock::new(),
             patterns: None,
+            steps: Steps::default(),
             json: None,
         }
     };

@@ -22,6 +22,7 @@ mod number;
 mod patterns;
 mod routes;
 pub mod scanner;
+mod steps;
 pub mod suggest;
 pub mod template;
 

@@ -127,7 +127,7 @@ impl Patterns {
 }
 
 impl Kind {
-    fn value(self, text: &str) -> Value<'_> {
+    pub fn value(self, text: &str) -> Value<'_> {
         let number = match self {
             Self::Text => return Value::Str(text.into()),
             // Digits and nothing else are what most numbers are.

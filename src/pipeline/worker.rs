@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bumpalo::Bump;
+use serde_json::{Map, Value as Json};
 use tracing::warn;
 
 use super::queue::{Work, WorkQueue};
@@ -12,6 +13,7 @@ use crate::ingest::frame;
 use crate::journal::Position;
 use crate::parse::template::Text;
 use crate::parse::{Grammar, Parser};
+use crate::record::time::format_rfc3339;
 use crate::record::{Batch, Event, Fields, Record};
 use crate::store::{self, Cut};
 
@@ -56,6 +58,8 @@ const MINED_TOGETHER: usize = 32;
 struct Parsed<'p> {
     grammar: Option<&'p Grammar>,
     covers_line: bool,
+    /// When the line says it was written: Unix nanoseconds.
+    timestamp: Option<i64>,
     fields: Fields<'p>,
 }
 
@@ -121,6 +125,8 @@ impl<'c> Worker<'c> {
             self.mine(events, &parsed, &mut ids);
             for ((event, parsed), template) in events.iter().zip(&parsed).zip(&ids) {
                 let grammar = parsed.grammar.map(Grammar::key);
+                let dated = parsed.timestamp.map(|timestamp| dated(&self.arena, event, timestamp));
+                let event = dated.as_ref().unwrap_or(event);
                 let record = Record { event, grammar, template: *template, fields: &parsed.fields };
                 self.shard.add(position.0, &record, parsed.covers_line)?;
                 if tails > 0 {
@@ -144,9 +150,10 @@ impl<'c> Worker<'c> {
 
     fn parse<'e>(&self, parser: &'e Parser, event: &'e Event<'_>, parsed: &mut Parsed<'e>) {
         let metrics = &self.context.metrics;
-        let Parsed { grammar, covers_line, fields } = parsed;
+        let Parsed { grammar, covers_line, timestamp, fields } = parsed;
         fields.clear();
         *grammar = event.message.and_then(|line| parser.parse(&event.stream, line, fields)).map(Arc::as_ref);
+        *timestamp = grammar.and_then(|grammar| grammar.timestamp(fields, event.timestamp));
         fields.leave_envelope_alone();
         match (*grammar, event.message) {
             (Some(grammar), _) => metrics.parse_records.of(grammar.name).inc(),
@@ -169,4 +176,20 @@ impl<'c> Worker<'c> {
             }
         }
     }
+}
+
+/// An event at the time its line tells. When its sender read it stands under `event.created` then.
+fn dated<'e>(arena: &'e Bump, event: &Event<'e>, timestamp: i64) -> Event<'e> {
+    let sent = format_rfc3339(event.timestamp);
+    let extra = match event.extra.map(serde_json::from_str::<Map<String, Json>>) {
+        Some(Ok(mut extra)) => {
+            let slot = extra.entry("event").or_insert_with(|| Json::Object(Map::new()));
+            if let Json::Object(members) = slot {
+                members.entry("created").or_insert(Json::String(sent));
+            }
+            &*arena.alloc_str(&Json::Object(extra).to_string())
+        }
+        _ => arena.alloc_str(&format!("{{\"event\":{{\"created\":\"{sent}\"}}}}")),
+    };
+    Event { timestamp, extra: Some(extra), ..event.clone() }
 }
