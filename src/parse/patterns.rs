@@ -1,6 +1,7 @@
 //! A grammar's patterns, compiled: from a line to fields that borrow from it.
 
 use std::cell::RefCell;
+use std::sync::OnceLock;
 
 use regex_syntax::hir::Hir;
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use super::grammar::FieldSpec;
 use super::grok::{Captures, CompileError, Library, Outcome, Pattern, Type};
 use super::names::intern;
 use super::number::digits;
+use super::scanner::PatternSet;
 
 /// What a captured text becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -41,15 +43,21 @@ pub(super) struct Patterns {
     patterns: Vec<(Pattern, Vec<Slot>)>,
     /// Values that stand for none, except as free text.
     absent: Vec<String>,
+    /// Strikes out most of many patterns; made when it is first asked.
+    set: OnceLock<PatternSet>,
 }
+
+/// So many patterns are tried one by one.
+const ALL_TRIED_MAX: usize = 4;
 
 thread_local! {
     static CAPTURES: RefCell<Captures> = RefCell::new(Captures::new());
+    static CANDIDATES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Patterns {
     pub fn new(absent: Vec<String>) -> Self {
-        Self { patterns: Vec::new(), absent }
+        Self { absent, ..Self::default() }
     }
 
     /// Compiles one more pattern. `role` and `kind` say what a field is, by its dotted name; a type in the pattern
@@ -102,11 +110,26 @@ impl Patterns {
         self.patterns.iter().map(|(pattern, _)| pattern.hir())
     }
 
+    /// The slots of the first pattern that matches.
+    fn first(&self, text: &str, captures: &mut Captures) -> Option<&[Slot]> {
+        let mut matches = |(pattern, _): &&(Pattern, Vec<Slot>)| pattern.matches(text, captures) == Outcome::Match;
+        let found = if self.patterns.len() <= ALL_TRIED_MAX {
+            self.patterns.iter().find(&mut matches)
+        } else {
+            let set = self.set.get_or_init(|| PatternSet::new(&self.hirs().cloned().collect::<Vec<_>>()));
+            let mut candidates = CANDIDATES.take();
+            set.candidates(text, &mut candidates);
+            let found = candidates.iter().map(|number| &self.patterns[*number]).find(&mut matches);
+            CANDIDATES.set(candidates);
+            found
+        };
+        found.map(|(_, slots)| slots.as_slice())
+    }
+
     /// Appends the fields of a line that one of the patterns fits, or leaves `fields` alone.
     pub fn parse<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> bool {
         CAPTURES.with_borrow_mut(|captures| {
-            let fits = self.patterns.iter().find(|(pattern, _)| pattern.matches(text, captures) == Outcome::Match);
-            let Some((_, slots)) = fits else { return false };
+            let Some(slots) = self.first(text, captures) else { return false };
             let mark = fields.len();
             for (group, slot) in slots.iter().enumerate() {
                 let Some(value) = captures.get(group).map(|span| &text[span]) else { continue };

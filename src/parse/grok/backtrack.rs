@@ -15,8 +15,11 @@ use regex_automata::util::primitives::{NonMaxUsize, StateID};
 /// Steps beside those that each byte is allowed.
 const STEPS_LEAST: usize = 512;
 
-/// Steps for each byte.
+/// Steps for each byte of a line of usual length, and for each further one: what a walk may waste on a long line before
+/// it gives up should be no more than what the linear engines then take for it.
 const STEPS_PER_BYTE: usize = 12;
+const STEPS_PER_FURTHER_BYTE: usize = 4;
+const USUAL_BYTES: usize = 8 << 10;
 
 /// A set of bytes, and whether the end of the text is in it, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,7 +98,9 @@ impl Backtracker {
         stack: &mut Stack,
     ) -> Option<bool> {
         let haystack = text.as_bytes();
-        let mut budget = STEPS_LEAST + STEPS_PER_BYTE * (haystack.len() - start);
+        let bytes = haystack.len() - start;
+        let usual = bytes.min(USUAL_BYTES);
+        let mut budget = STEPS_LEAST + STEPS_PER_BYTE * usual + STEPS_PER_FURTHER_BYTE * (bytes - usual);
         slots.fill(None);
         stack.0.clear();
         stack.0.push(Frame::Way { state: self.nfa.start_anchored(), at: start });
@@ -108,8 +113,9 @@ impl Backtracker {
                 Frame::Way { state, at } => (state, at),
                 Frame::Leave { state, from, to } => {
                     let next = &self.next[state.as_usize()];
-                    let Some(at) = (from..to).rev().find(|&at| next.has(haystack.get(at))) else { continue };
-                    budget = budget.checked_sub((to - at) / 8)?;
+                    let found = (from..to).rev().find(|&at| next.has(haystack.get(at)));
+                    budget = budget.checked_sub((to - found.unwrap_or(from)) / 8)?;
+                    let Some(at) = found else { continue };
                     if at > from {
                         stack.0.push(Frame::Leave { state, from, to: at });
                     }

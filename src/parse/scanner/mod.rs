@@ -112,11 +112,17 @@ impl Scanner {
         let mut from = 0;
         let mut last = None;
         while let Some(start) = self.starts.next(text, from) {
+            // Only now: a text that matches at its first place does without, and so does one that has no other.
+            if from > 0 && last.is_none() {
+                last = self.last_start(text);
+                if last.is_none() {
+                    break;
+                }
+            }
             if last.is_some_and(|last| start > last) {
                 break;
             }
             from = start + 1;
-            // Only now: a text that matches at its first place does without.
             if last.is_some() && self.prefix.as_ref().is_some_and(|prefix| !prefix.allows(text.as_bytes(), start)) {
                 continue;
             }
@@ -135,12 +141,6 @@ impl Scanner {
             if walk.dirty {
                 slots.fill(None);
                 walk.dirty = false;
-            }
-            if last.is_none() {
-                last = self.last_start(text);
-                if last.is_none() {
-                    break;
-                }
             }
         }
         Some(false)
