@@ -16,6 +16,7 @@ use loghound::parse::grok::{Captures, Library, Outcome, Pattern};
 use loghound::parse::{Parser, embedded_text};
 use loghound::record::Fields;
 use loghound::ship::{self, Options, Stats};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 
 /// What is repeated: separators, openings without an end, pieces that classes take in one way and another.
@@ -101,31 +102,36 @@ fn shapes(sample: &str) -> Vec<Shape> {
     all
 }
 
-/// The shortest of some runs.
-fn best(runs: usize, mut work: impl FnMut() -> bool) -> Duration {
-    let once = |work: &mut dyn FnMut() -> bool| {
-        let start = Instant::now();
-        hint::black_box(work());
-        start.elapsed()
-    };
-    (0..runs).map(|_| once(&mut work)).min().unwrap()
+/// What this thread has computed so far: other processes on a busy machine do not count.
+fn computed() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap())
 }
 
-/// How long the work takes at two lengths: shown to be in proportion, or measured again, a few times.
+/// The shortest of some runs.
+fn best(runs: usize, mut work: impl FnMut() -> bool) -> Duration {
+    let mut once = || {
+        let start = computed();
+        hint::black_box(work());
+        computed() - start
+    };
+    (0..runs).map(|_| once()).min().unwrap()
+}
+
+/// How long the work takes at two lengths, shown to be in proportion: by the best of some tries, since caches are shared.
 fn grows_in_proportion(
     what: &dyn std::fmt::Debug,
     lengths: (usize, usize),
     mut time: impl FnMut(usize) -> Duration,
 ) -> Duration {
-    let (mut short, mut long) = (time(lengths.0), time(lengths.1));
     let times = (lengths.1 / lengths.0) as f64;
+    let (mut short, mut long) = (Duration::ZERO, Duration::MAX);
     for _ in 0..6 {
+        short = short.max(time(lengths.0));
+        long = long.min(time(lengths.1));
         if long <= short.mul_f64(times * RATIO_MAX) + NOISE {
             return long;
         }
-        // A busy machine: the shortest run of all is what counts.
-        long = long.min(time(lengths.1));
-        short = short.max(time(lengths.0));
     }
     panic!("{what:?}: {} bytes take {short:?}, {} bytes {long:?}", lengths.0, lengths.1)
 }
