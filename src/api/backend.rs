@@ -11,6 +11,7 @@ pub trait Backend: Send + Sync + 'static {
     fn search(&self, request: SearchRequest) -> Result<SearchAnswer, QueryError>;
     fn histogram(&self, request: HistogramRequest) -> Result<HistogramAnswer, QueryError>;
     fn facets(&self, request: FacetsRequest) -> Result<FacetsAnswer, QueryError>;
+    fn aggregate(&self, request: AggregateRequest) -> Result<AggregateAnswer, QueryError>;
     /// The known fields with their types, by name.
     fn fields(&self, deadline: Instant) -> Result<Vec<FieldInfo>, QueryError>;
     fn context(&self, request: ContextRequest) -> Result<ContextAnswer, QueryError>;
@@ -120,6 +121,24 @@ pub struct Facet {
 pub struct FacetValue {
     pub value: Json,
     pub count: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct AggregateRequest {
+    pub query: String,
+    pub range: TimeRange,
+    /// As Elasticsearch's clients write them: an object of named aggregations.
+    pub aggregations: Json,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AggregateAnswer {
+    /// Records that match.
+    pub total: u64,
+    /// As Elasticsearch's clients read them, by name.
+    pub aggregations: Map<String, Json>,
+    pub partial: bool,
 }
 
 /// A field that records have or may have.

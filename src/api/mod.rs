@@ -4,6 +4,7 @@
 //! event loop, a bounded number at a time, each with a deadline. Every answer that is not a success is an RFC 9457
 //! problem (`error`), missing routes and wrong methods included.
 
+mod aggregate;
 mod backend;
 mod error;
 mod grammars;
@@ -21,10 +22,10 @@ mod tail;
 mod time;
 
 pub use backend::{
-    Backend, Change, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
-    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, Nearest, Pattern, PatternsAnswer, PatternsRequest,
-    QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
-    Sort, TailEvent, TimeRange,
+    AggregateAnswer, AggregateRequest, Backend, Change, Check, ContextAnswer, ContextRequest, Facet, FacetValue,
+    FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, Nearest,
+    Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
+    ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{grammars, handlers, health, patterns, tail};
+use super::{aggregate, grammars, handlers, health, patterns, tail};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,7 +17,7 @@ use super::{grammars, handlers, health, patterns, tail};
     paths(
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
         grammars::grammars, grammars::preview, grammars::reparse, grammars::progress,
-        patterns::patterns,
+        patterns::patterns, aggregate::aggregate,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),
@@ -26,8 +26,14 @@ use super::{grammars, handlers, health, patterns, tail};
 struct Description;
 
 /// The paths that a POST asks as well, with the GET's parameters as a JSON object.
-const POSTED: &[&str] =
-    &["/api/v1/search", "/api/v1/histogram", "/api/v1/facets", "/api/v1/context", "/api/v1/patterns"];
+const POSTED: &[&str] = &[
+    "/api/v1/search",
+    "/api/v1/histogram",
+    "/api/v1/facets",
+    "/api/v1/context",
+    "/api/v1/patterns",
+    "/api/v1/aggregate",
+];
 
 pub(super) fn description() -> utoipa::openapi::OpenApi {
     let mut description = Description::openapi();

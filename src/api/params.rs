@@ -15,6 +15,8 @@ use crate::config::distance;
 #[derive(Debug, Default)]
 pub struct Params(Vec<(String, String)>);
 
+/// Parameters whose value is an object: they are read from its text.
+const OBJECTS: [&str; 1] = ["aggs"];
 /// The only parameter that may be given more than once.
 const REPEATABLE: &str = "fields";
 
@@ -154,6 +156,7 @@ fn decode_json(body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
                 Json::Null => {}
                 Json::String(text) => pairs.push((name.clone(), text)),
                 Json::Number(_) | Json::Bool(_) => pairs.push((name.clone(), value.to_string())),
+                Json::Object(_) if OBJECTS.contains(&name.as_str()) => pairs.push((name.clone(), value.to_string())),
                 Json::Object(_) | Json::Array(_) => {
                     let detail = format!("parameter {name:?} is an object or a nested list: give text or a number");
                     return Err(Problem::bad_parameter(&name, detail));

@@ -102,6 +102,11 @@ impl Backend for Fake {
         Ok(FacetsAnswer { facets: vec![facet], total: 3, partial: false })
     }
 
+    fn aggregate(&self, r: AggregateRequest) -> Result<AggregateAnswer, QueryError> {
+        self.note(&r.query, format!("{} {}", r.query, r.aggregations))?;
+        Ok(AggregateAnswer { total: 3, aggregations: object(json!({"n": {"value": 3}})), partial: false })
+    }
+
     fn fields(&self, _: Instant) -> Result<Vec<FieldInfo>, QueryError> {
         Ok(vec![FieldInfo { name: "level".into(), kind: "keyword".into(), aliases: vec!["log.level".into()] }])
     }

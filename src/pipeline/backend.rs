@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use super::reparse::{Change, Refusal, Wish};
 use crate::api::{
-    Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
-    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, PatternsAnswer, PatternsRequest, QueryError,
-    Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort,
-    TailEvent, TimeRange,
+    AggregateAnswer, AggregateRequest, Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer,
+    FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, PatternsAnswer,
+    PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest,
+    SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::parse::Grammar;
+use crate::query::aggregate::{self, Limits, Reader};
 use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, Search, Stop};
 
 pub struct Pipeline {
@@ -110,6 +111,22 @@ impl Backend for Pipeline {
             missing: facet.missing,
         });
         Ok(FacetsAnswer { facets: facets.collect(), total: answer.total, partial: answer.partial })
+    }
+
+    fn aggregate(&self, request: AggregateRequest) -> Result<AggregateAnswer, QueryError> {
+        let expr = self.parse(&request.query)?;
+        let now = self.context.clock.now();
+        let reader = Reader { query: &|json| aggregate::query_of(json, now), now };
+        let wanted = aggregate::parse_aggregations(&request.aggregations, &reader)
+            .map_err(|bad| QueryError::BadParameter { name: "aggs", message: bad.to_string() })?;
+        let (range, deadline) = (between(request.range), request.deadline);
+        let engine = &self.context.engine;
+        let answer = engine.aggregate(&expr, range, &wanted, Limits::default(), deadline).map_err(stopped)?;
+        Ok(AggregateAnswer {
+            total: answer.total,
+            aggregations: aggregate::to_json(&wanted, &answer.answers),
+            partial: answer.partial,
+        })
     }
 
     fn fields(&self, _deadline: Instant) -> Result<Vec<FieldInfo>, QueryError> {
@@ -270,6 +287,7 @@ fn between(range: TimeRange) -> Between {
 fn stopped(stop: Stop) -> QueryError {
     match stop {
         Stop::Deadline => QueryError::Deadline,
+        Stop::Memory { .. } | Stop::Groups { .. } => QueryError::BadParameter { name: "q", message: stop.to_string() },
         other => QueryError::Internal(other.to_string()),
     }
 }

@@ -29,6 +29,11 @@ impl Bits {
         self.words[doc as usize / 64] |= 1 << (doc % 64);
     }
 
+    #[inline]
+    pub fn contains(&self, doc: u32) -> bool {
+        self.words.get(doc as usize / 64).is_some_and(|word| word >> (doc % 64) & 1 == 1)
+    }
+
     pub fn is_none(&self) -> bool {
         self.words.iter().all(|w| *w == 0)
     }
@@ -52,6 +57,36 @@ impl Bits {
     /// Adds what `other` has.
     pub fn add(&mut self, other: &Self) {
         self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a |= b);
+    }
+
+    /// Calls `each` with the documents in order, as many at once as `block` was made for.
+    pub fn each_block(&self, block: &mut Vec<u32>, mut each: impl FnMut(&[u32])) {
+        let done: Result<(), std::convert::Infallible> = self.try_each_block(block, |docs| {
+            each(docs);
+            Ok(())
+        });
+        match done {
+            Ok(()) => {}
+            Err(never) => match never {},
+        }
+    }
+
+    /// The same until the first error.
+    pub fn try_each_block<E>(
+        &self,
+        block: &mut Vec<u32>,
+        mut each: impl FnMut(&[u32]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let at_once = block.capacity().max(64);
+        block.clear();
+        for doc in self.iter() {
+            block.push(doc);
+            if block.len() == at_once {
+                each(block)?;
+                block.clear();
+            }
+        }
+        if block.is_empty() { Ok(()) } else { each(block) }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
@@ -80,6 +115,10 @@ mod tests {
             (0..len).step_by(3).for_each(|doc| some.set(doc));
             assert!(some.iter().eq((0..len).step_by(3)));
             assert_eq!(all.clone().and(&some), some);
+            assert!((0..len + 99).all(|doc| some.contains(doc) == (doc < len && doc.is_multiple_of(3))));
+            let mut blocks = vec![];
+            some.each_block(&mut Vec::with_capacity(7), |block| blocks.extend_from_slice(block));
+            assert!(some.iter().eq(blocks));
             let mut both = all.clone().minus(&some);
             both.add(&some);
             assert_eq!(both, all);

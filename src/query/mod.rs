@@ -3,7 +3,9 @@
 //! Reads only. Every query has a deadline, looks at one segment at a time, and holds no more than that segment's sets
 //! of documents and the records it returns.
 
+pub mod aggregate;
 mod ast;
+mod best;
 mod bits;
 mod context;
 mod engine;
@@ -24,6 +26,7 @@ mod when;
 mod words;
 
 pub use ast::{Bound, Expr, Leaf, Range, RegexTest, Test};
+pub use best::Place;
 pub use engine::{Between, Engine};
 pub use error::SyntaxError;
 pub use facets::{Facet, Facets};
@@ -35,8 +38,11 @@ pub use patterns::{Pattern, Patterns};
 #[cfg(test)]
 use record::parse_event_id;
 pub use record::{Parts, build_record, event_id};
-pub use search::{Hits, Place, Search};
-pub use segment::Stop;
+pub use search::{Hits, Search};
+pub use segment::{Language, Stop};
+
+#[cfg(test)]
+mod aggregate_tests;
 
 #[cfg(test)]
 mod engine_tests;

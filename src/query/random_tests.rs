@@ -15,7 +15,7 @@ use crate::record::{Event, Fields, Record, Stream, StreamKey, time::parse_rfc333
 use crate::store::{Options, Store};
 
 #[derive(Debug)]
-struct Line {
+pub(super) struct Line {
     stream: Json,
     ts: i64,
     message: Option<String>,
@@ -23,9 +23,15 @@ struct Line {
     extra: Option<Json>,
 }
 
-struct Fixture {
-    engine: Engine,
-    records: Vec<Map<String, Json>>,
+impl Line {
+    pub(super) fn of(stream: Json, ts: i64, message: &str, extra: Json) -> Self {
+        Self { stream, ts, message: Some(message.to_owned()), offset: None, extra: Some(extra) }
+    }
+}
+
+pub(super) struct Fixture {
+    pub(super) engine: Engine,
+    pub(super) records: Vec<Map<String, Json>>,
     _dir: tempfile::TempDir,
 }
 
@@ -40,7 +46,7 @@ fn number_of(record: &Map<String, Json>) -> u64 {
 }
 
 /// A store with these lines, in segments of `cut` lines.
-fn fixture(lines: &[Line], cut: usize) -> Fixture {
+pub(super) fn fixture(lines: &[Line], cut: usize) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(dir.path().join("shards"), Options::default()).unwrap());
     let parser = Parser::builtin();
@@ -197,7 +203,7 @@ fn klog_wrapped() -> impl Strategy<Value = String> {
     })
 }
 
-fn line_strategy() -> impl Strategy<Value = Line> {
+pub(super) fn line_strategy() -> impl Strategy<Value = Line> {
     let streams = prop::sample::select(vec![
         json!({"host": {"name": "alpha"}, "kubernetes": {"namespace": "prod", "labels": {"a_b": "7"}}}),
         json!({"host": {"name": "Beta"}, "kubernetes": {"namespace": "staging"}, "stream": "stderr", "user": "prod"}),
@@ -342,7 +348,7 @@ fn leaf() -> impl Strategy<Value = String> {
     ]
 }
 
-fn query() -> impl Strategy<Value = String> {
+pub(super) fn query() -> impl Strategy<Value = String> {
     leaf().prop_recursive(2, 6, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" AND "))),

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use loghound::api::{
-    Backend, ContextAnswer, ContextRequest, FacetsAnswer, FacetsRequest, FieldInfo, HistogramAnswer, HistogramRequest,
-    PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseProgress, ReparseRequest,
-    SearchAnswer, SearchRequest, Settings, Sort, TailEvent,
+    AggregateAnswer, AggregateRequest, Backend, ContextAnswer, ContextRequest, FacetsAnswer, FacetsRequest, FieldInfo,
+    HistogramAnswer, HistogramRequest, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer,
+    ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Settings, Sort, TailEvent,
 };
 use loghound::telemetry::Metrics;
 use serde_json::{Map, Value as Json, json};
@@ -70,6 +70,10 @@ impl Backend for Numbers {
 
     fn facets(&self, _: FacetsRequest) -> Result<FacetsAnswer, QueryError> {
         Ok(FacetsAnswer::default())
+    }
+
+    fn aggregate(&self, _: AggregateRequest) -> Result<AggregateAnswer, QueryError> {
+        Ok(AggregateAnswer::default())
     }
 
     fn fields(&self, _: Instant) -> Result<Vec<FieldInfo>, QueryError> {

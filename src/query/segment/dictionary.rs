@@ -50,6 +50,36 @@ impl Segment<'_> {
         Ok(())
     }
 
+    /// Calls `each` with every identifier of a name and the documents that have it.
+    pub fn each_identifier(
+        &self,
+        name: &str,
+        mut each: impl FnMut(&str, &mut dyn Iterator<Item = u32>),
+    ) -> Result<(), Stop> {
+        let index = self.reader.inverted_index(self.shard.fields.ident)?;
+        let prefix = format!("{}\0s", name.replace('.', "\u{1}"));
+        let mut terms = index.terms().range().ge(prefix.as_bytes()).into_stream()?;
+        let mut nth = 0u32;
+        while terms.advance() {
+            let Some(value) = terms.key().strip_prefix(prefix.as_bytes()) else { break };
+            nth += 1;
+            if nth.is_multiple_of(4096) {
+                self.check()?;
+            }
+            let Ok(text) = std::str::from_utf8(value) else { continue };
+            let mut postings = index.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)?;
+            let mut docs = std::iter::from_fn(|| {
+                let doc = postings.doc();
+                (doc != TERMINATED).then(|| {
+                    postings.advance();
+                    doc
+                })
+            });
+            each(text, &mut docs);
+        }
+        Ok(())
+    }
+
     /// The same over all names of a JSON field that bare words look into.
     pub(super) fn json_dictionary(
         &self,
@@ -91,13 +121,18 @@ pub(super) fn integral(n: f64) -> Num {
     if n.fract() == 0.0 && n.abs() < 9e15 { signed(n as i64) } else { Num::F(n) }
 }
 
+/// A stamp's text when it is a time of day and no instant.
+pub fn time_of_day(n: i64) -> Option<String> {
+    const MICROS_PER_DAY: i64 = 86_400_000_000;
+    let (s, us) = (n / 1_000_000, n % 1_000_000);
+    (0..MICROS_PER_DAY).contains(&n).then(|| format!("{:02}:{:02}:{:02}.{us:06}", s / 3600, s / 60 % 60, s % 60))
+}
+
 /// The texts that a stamp's number may have been: a time of day, or an instant with any of the usual precisions.
 pub(super) fn stamp_texts(n: i64) -> Vec<String> {
-    const MICROS_PER_DAY: i64 = 86_400_000_000;
     let mut texts = Vec::with_capacity(2);
-    if (0..MICROS_PER_DAY).contains(&n) {
-        let (s, us) = (n / 1_000_000, n % 1_000_000);
-        texts.push(format!("{:02}:{:02}:{:02}.{us:06}", s / 3600, s / 60 % 60, s % 60));
+    if let Some(text) = time_of_day(n) {
+        texts.push(text);
     } else {
         let text = format_rfc3339(n);
         if let Some(whole) = text.strip_suffix(".000Z") {

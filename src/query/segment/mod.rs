@@ -17,6 +17,7 @@ use std::time::Instant;
 use serde_json::{Map, Value as Json};
 use tantivy::SegmentReader;
 
+pub use self::dictionary::time_of_day;
 use super::ast::{Expr, Leaf, Test};
 use super::bits::Bits;
 use super::matches::{self, Aliases};
@@ -31,6 +32,16 @@ use crate::store::{Documents, GrammarEntry, ShardView};
 pub enum Stop {
     #[error("the query's time is up")]
     Deadline,
+    #[error(
+        "the answer needs more than the {} MiB of memory that a query may take: narrow the query or its time range, or \
+         group by fields with fewer values",
+        .limit_bytes >> 20
+    )]
+    Memory { limit_bytes: usize },
+    #[error(
+        "the answer has more than {groups_max} groups: ask for fewer values of each field, or for longer steps of time"
+    )]
+    Groups { groups_max: usize },
     #[error("cannot read the shard: {0}")]
     Read(#[from] tantivy::TantivyError),
     #[error("cannot read the shard: {0}")]
@@ -177,7 +188,7 @@ impl<'s> Segment<'s> {
     }
 
     /// The record of a document, with or without why its line has no fields.
-    fn rebuilt(&self, doc: u32, explained: bool) -> Result<Map<String, Json>, Stop> {
+    pub fn rebuilt(&self, doc: u32, explained: bool) -> Result<Map<String, Json>, Stop> {
         let stored = self.stored(doc)?;
         let (line, extra) = (stored.line(), stored.extra());
         let grammar = self.grammars.first(doc).map(|number| number as usize);
@@ -222,7 +233,8 @@ impl<'s> Segment<'s> {
         self.templates.first(doc).map(|id| self.language.aliases.template(id))
     }
 
-    fn check(&self) -> Result<(), Stop> {
+    /// Stops a query whose time is up.
+    pub fn check(&self) -> Result<(), Stop> {
         if Instant::now() > self.deadline { Err(Stop::Deadline) } else { Ok(()) }
     }
 
@@ -250,7 +262,7 @@ impl<'s> Segment<'s> {
     }
 
     /// The documents whose line a grammar knew.
-    fn parsed(&self) -> Bits {
+    pub fn parsed(&self) -> Bits {
         let mut parsed = self.none();
         self.by_grammar().iter().for_each(|docs| parsed.add(docs));
         parsed

@@ -215,7 +215,7 @@ impl Segment<'_> {
     }
 
     /// Documents whose value of that name may be found in the text index alone.
-    pub(super) fn only_in_text(&self, name: &str, test: &Test) -> Result<Bits, Stop> {
+    pub fn only_in_text(&self, name: &str, test: &Test) -> Result<Bits, Stop> {
         let unindexed = self.shard.is_unindexed(name);
         let by_words = match test {
             Test::Value { words, .. } if !words.is_empty() => Some(self.all_words(words)?),

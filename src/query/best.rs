@@ -1,0 +1,146 @@
+//! The newest, or oldest, of many records: kept as addresses, rebuilt at the end.
+
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Map, Value as Json};
+
+use super::record::stream_half;
+use super::segment::{Language, Segment, Stop};
+use crate::store::ShardView;
+
+/// A record's place in the order of answers: by time, then by what makes it different from others of that time. It does
+/// not move when segments merge, so a cursor holds while records arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub timestamp: i64,
+    pub id: u64,
+    pub stream: u64,
+}
+
+impl Place {
+    /// As a cursor: 48 hex digits.
+    pub fn to_cursor(self) -> String {
+        format!("{:016x}{:016x}{:016x}", self.timestamp, self.id, self.stream)
+    }
+
+    pub fn from_cursor(text: &str) -> Option<Self> {
+        if text.len() != 48 || !text.is_ascii() {
+            return None;
+        }
+        let part = |at: usize| u64::from_str_radix(&text[at..at + 16], 16).ok();
+        Some(Self { timestamp: part(0)? as i64, id: part(16)?, stream: part(32)? })
+    }
+}
+
+/// The first of the records offered, in either order of time.
+#[derive(Default)]
+pub struct Best {
+    limit: usize,
+    newest_first: bool,
+    /// Only what comes after it is taken.
+    after: Option<Place>,
+    /// The worst of them on top; both orders are the same heap, with places turned round.
+    heap: BinaryHeap<Ranked>,
+    offered: u64,
+    left_out: bool,
+}
+
+impl Best {
+    pub fn new(limit: usize, newest_first: bool, after: Option<Place>) -> Self {
+        Self { limit, newest_first, after, ..Self::default() }
+    }
+
+    /// Records offered so far.
+    pub fn offered(&self) -> u64 {
+        self.offered
+    }
+
+    /// Whether some were good enough to come later.
+    pub fn left_out(&self) -> bool {
+        self.left_out
+    }
+
+    /// About what it holds: bytes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.heap.capacity() * size_of::<Ranked>()
+    }
+
+    pub fn offer(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, doc: u32) {
+        self.offered += 1;
+        let timestamp = segment.timestamps.first(doc).unwrap_or(0);
+        // Most documents are older than the worst that is kept already; that needs their time alone.
+        if self.heap.len() >= self.limit
+            && self.heap.peek().is_none_or(|worst| worse_time(timestamp, worst.place.timestamp, self.newest_first))
+        {
+            self.left_out = true;
+            return;
+        }
+        let place = place(segment, doc, timestamp);
+        if self.after.is_some_and(|after| rank(place, self.newest_first) <= rank(after, self.newest_first)) {
+            return;
+        }
+        let address = (Arc::clone(shard), ord, doc);
+        self.heap.push(Ranked { rank: rank(place, self.newest_first), place, address });
+        if self.heap.len() > self.limit {
+            self.left_out = true;
+            self.heap.pop();
+        }
+    }
+
+    /// The records, first first. Only these are rebuilt.
+    pub fn records(self, language: &Language, deadline: Instant) -> Result<Vec<(Place, Map<String, Json>)>, Stop> {
+        let mut records = Vec::with_capacity(self.heap.len());
+        for Ranked { place, address: (shard, ord, doc), .. } in self.heap.into_sorted_vec() {
+            let reader = shard.searcher().segment_reader(ord);
+            let segment = Segment::open(&shard, reader, language, deadline)?;
+            records.push((place, segment.record(doc)?));
+        }
+        Ok(records)
+    }
+}
+
+struct Ranked {
+    /// Smaller is earlier in the answer.
+    rank: (bool, i128, u64, u64),
+    place: Place,
+    /// Shard, segment, document.
+    address: (Arc<ShardView>, u32, u32),
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+impl Eq for Ranked {}
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+fn rank(place: Place, newest_first: bool) -> (bool, i128, u64, u64) {
+    let at = i128::from(place.timestamp);
+    if newest_first {
+        (false, -at, u64::MAX - place.id, u64::MAX - place.stream)
+    } else {
+        (false, at, place.id, place.stream)
+    }
+}
+
+fn worse_time(timestamp: i64, worst: i64, newest_first: bool) -> bool {
+    if newest_first { timestamp < worst } else { timestamp > worst }
+}
+
+fn place(segment: &Segment<'_>, doc: u32, timestamp: i64) -> Place {
+    let number = segment.streams.first(doc).unwrap_or(u64::MAX) as usize;
+    let stream = segment.shard.streams().get(number).map_or(0, |s| stream_half(s.key));
+    Place { timestamp, id: segment.ids.first(doc).unwrap_or(0), stream }
+}
