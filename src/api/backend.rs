@@ -60,9 +60,14 @@ pub struct SearchRequest {
 
 #[derive(Debug, Clone, Default)]
 pub struct SearchAnswer {
-    /// Records that match, not only those on this page.
+    /// Records that match, not only those on this page, whatever pipes made of them.
     pub total: u64,
+    /// Records, or the rows of a table.
     pub hits: Vec<Map<String, Json>>,
+    /// The table's columns, where pipes made one.
+    pub columns: Option<Vec<String>>,
+    /// What looks like a slip, a sentence each.
+    pub warnings: Vec<String>,
     pub next_cursor: Option<String>,
     /// The deadline came before all shards were read: `total` and `hits` are of those that were.
     pub partial: bool,

@@ -23,23 +23,29 @@ type Record = Map<String, Json>;
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct SearchBody {
     took_ms: u64,
-    /// Records that match, not only those on this page.
+    /// Records that match, not only those on this page, whatever pipes made of them.
     total: u64,
-    /// Nested JSON objects, as Filebeat sends them, with the parsed fields.
+    /// Nested JSON objects, as Filebeat sends them, with the parsed fields; or the rows of a table, column by column.
     #[schema(value_type = Vec<Object>)]
     hits: Vec<Record>,
+    /// The table's columns in their order, where pipes made one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    columns: Option<Vec<String>>,
+    /// What looks like a slip: names that no record has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     /// Give it as `cursor` for the next page; null on the last one.
     next_cursor: Option<String>,
     /// The time limit came before everything was read.
     partial: bool,
 }
 
-/// Records that match a query, newest first.
+/// Records that match a query, newest first; or what its pipes (`| stats count() by host.name`) make of them.
 #[utoipa::path(get, path = "/api/v1/search", tag = "query", params(
-    ("q" = Option<String>, Query, description = "the query, e.g. `level:E AND filename:lease.go`; empty matches all"),
+    ("q" = Option<String>, Query, description = "the query, e.g. `level:E AND filename:lease.go`, pipes and all; empty matches all"),
     ("from" = Option<String>, Query, description = "from this time on: RFC 3339, a date, Unix ms, or `now-15m`"),
     ("to" = Option<String>, Query, description = "before this time; a date means to the end of that day"),
-    ("limit" = Option<u32>, Query, description = "records on this page, 0 to 10000, default 100"),
+    ("limit" = Option<u32>, Query, description = "records on this page, 0 to 10000, default 100; a table is as long as its pipes make it"),
     ("sort" = Option<String>, Query, description = "`newest` (default) or `oldest` first"),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
 ), responses((status = 200, body = SearchBody), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -61,6 +67,8 @@ pub async fn search(State(shared): State<Shared>, params: Result<Params, Problem
             took_ms: clock.took_ms(),
             total: answer.total,
             hits: answer.hits,
+            columns: answer.columns,
+            warnings: answer.warnings,
             next_cursor: answer.next_cursor,
             partial: answer.partial,
         })

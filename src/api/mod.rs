@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod backend;
+mod csv;
 mod error;
 mod grammars;
 mod handlers;
@@ -27,6 +28,7 @@ pub use backend::{
     Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
     ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
+pub use csv::csv_cell;
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};
 pub use time::{Edge, TimeError, parse_bound, parse_duration};

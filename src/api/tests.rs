@@ -82,7 +82,7 @@ impl Backend for Fake {
             return Err(QueryError::BadParameter { name: "cursor", message: "the cursor is of another query".into() });
         }
         let hits = vec![object(json!({"message": "m", "log": {"offset": 7}}))];
-        Ok(SearchAnswer { total: 3, hits, next_cursor: Some("c".into()), partial: false })
+        Ok(SearchAnswer { total: 3, hits, next_cursor: Some("c".into()), ..SearchAnswer::default() })
     }
 
     fn histogram(&self, r: HistogramRequest) -> Result<HistogramAnswer, QueryError> {

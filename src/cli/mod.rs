@@ -13,6 +13,7 @@ pub mod serve;
 pub mod ship;
 mod show;
 mod sse;
+mod table;
 pub mod tail;
 pub mod templates;
 

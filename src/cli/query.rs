@@ -1,16 +1,18 @@
-//! `loghound query`: records that match, newest first, as lines or JSON.
+//! `loghound query`: records that match, newest first, as lines or JSON; or the table that its pipes make.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::client::{Client, Server};
-use super::show::{Lines, Output};
+use super::show::Lines;
+use super::table;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to find, e.g. 'level:E AND filename:lease.go'; empty finds everything.
+    /// What to find, e.g. 'level:E AND filename:lease.go', and what to make of it: '… | stats count() by host.name | top 5';
+    /// empty finds everything.
     pub query: String,
     /// From this time on: RFC 3339, a date, Unix milliseconds, or now-15m.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -24,9 +26,9 @@ pub struct Args {
     /// Which come first.
     #[arg(long, value_enum, default_value_t = Sort::Newest)]
     pub sort: Sort,
-    /// How records are written.
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    pub output: Output,
+    /// How records and tables are written; text on a terminal, else records as text and tables as csv.
+    #[arg(long, value_enum)]
+    pub output: Option<Output>,
     #[command(flatten)]
     pub server: Server,
 }
@@ -37,12 +39,29 @@ pub enum Sort {
     Oldest,
 }
 
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// Lines for people; a table with its columns under each other.
+    Text,
+    /// The server's whole answer.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// Comma-separated, with a header.
+    Csv,
+}
+
 /// The server's answer, as it is written with `--output json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Page {
     took_ms: u64,
     total: u64,
     hits: Vec<Map<String, Json>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    columns: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     next_cursor: Option<String>,
     #[serde(default)]
     partial: bool,
@@ -75,14 +94,30 @@ async fn ask(args: Args) -> anyhow::Result<()> {
                 ],
             )
             .await?;
-        match args.output {
-            Output::Json => writeln!(out, "{}", serde_json::to_string(&page)?)?,
-            Output::Ndjson => {
+        let usual = match (io::stdout().is_terminal(), &page.columns) {
+            (false, Some(_)) => Output::Csv,
+            _ => Output::Text,
+        };
+        let output = args.output.unwrap_or(usual);
+        for warning in &page.warnings {
+            eprintln!("loghound: {warning}");
+        }
+        match (output, &page.columns) {
+            (Output::Json, _) => writeln!(out, "{}", serde_json::to_string(&page)?)?,
+            (Output::Ndjson, _) => {
                 for record in &page.hits {
                     writeln!(out, "{}", serde_json::to_string(record)?)?;
                 }
             }
-            Output::Text => {
+            (Output::Csv, None) => {
+                return Err(super::Usage(
+                    "loghound: records have no columns: add `| fields a, b` to choose some".into(),
+                )
+                .into());
+            }
+            (Output::Csv, Some(columns)) => table::csv(&mut out, columns, &page.hits)?,
+            (Output::Text, Some(columns)) => table::text(&mut out, columns, &page.hits)?,
+            (Output::Text, None) => {
                 for record in &page.hits {
                     writeln!(out, "{}", lines.line(record))?;
                 }
@@ -94,9 +129,12 @@ async fn ask(args: Args) -> anyhow::Result<()> {
         match page.next_cursor {
             Some(next) if shown < args.limit && !page.hits.is_empty() => cursor = next,
             _ => {
-                if args.output == Output::Text {
+                if output == Output::Text {
                     let partial = if page.partial { ", not everything was read in time" } else { "" };
-                    eprintln!("{shown} of {} records, {took_ms} ms{partial}", page.total);
+                    match page.columns {
+                        Some(_) => eprintln!("{shown} rows from {} records, {took_ms} ms{partial}", page.total),
+                        None => eprintln!("{shown} of {} records, {took_ms} ms{partial}", page.total),
+                    }
                 }
                 return Ok(());
             }

@@ -18,7 +18,8 @@ use crate::api::{
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::parse::Grammar;
 use crate::query::aggregate::{self, Limits, Reader};
-use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, Search, Stop};
+use crate::query::pipes::Run;
+use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, Stop, SyntaxError};
 
 pub struct Pipeline {
     context: Arc<Context>,
@@ -38,13 +39,7 @@ impl Pipeline {
     }
 
     fn parse(&self, text: &str) -> Result<Expr, QueryError> {
-        query::parse_at(text, self.context.clock.now()).map_err(|error| QueryError::Syntax {
-            offset: error.offset,
-            len: error.len,
-            message: error.message.clone(),
-            hint: error.hint.clone(),
-            rendered: error.render(text),
-        })
+        query::parse_at(text, self.context.clock.now()).map_err(|error| syntax(&error, text))
     }
 }
 
@@ -57,20 +52,29 @@ impl Backend for Pipeline {
                 message: "this is no cursor: pass next_cursor of the page before, as it is".to_owned(),
             })?),
         };
-        let search = Search {
-            expr: self.parse(&request.query)?,
+        let pipeline = query::pipes::parse_pipeline_at(&request.query, self.context.clock.now())
+            .map_err(|error| syntax(&error, &request.query))?;
+        let run = Run {
             between: between(request.range),
             limit: request.limit,
             newest_first: request.sort == Sort::Newest,
             after,
             deadline: request.deadline,
+            limits: Limits::default(),
         };
-        let hits = self.context.engine.search(&search).map_err(stopped)?;
+        let engine = &self.context.engine;
+        let piped = engine.run(&pipeline, &run).map_err(stopped)?;
+        let mut warnings = Vec::new();
+        if piped.total == 0 || piped.columns.is_some() {
+            warnings = engine.unknown_fields(&pipeline.fields()).map_err(stopped)?;
+        }
         Ok(SearchAnswer {
-            total: hits.total,
-            hits: hits.records,
-            next_cursor: hits.next.map(Place::to_cursor),
-            partial: hits.partial,
+            total: piped.total,
+            hits: piped.rows,
+            columns: piped.columns,
+            warnings,
+            next_cursor: piped.next.map(Place::to_cursor),
+            partial: piped.partial,
         })
     }
 
@@ -282,6 +286,16 @@ fn refused(refusal: Refusal) -> QueryError {
 
 fn between(range: TimeRange) -> Between {
     Between { from: range.from, to: range.to }
+}
+
+fn syntax(error: &SyntaxError, text: &str) -> QueryError {
+    QueryError::Syntax {
+        offset: error.offset,
+        len: error.len,
+        message: error.message.clone(),
+        hint: error.hint.clone(),
+        rendered: error.render(text),
+    }
 }
 
 fn stopped(stop: Stop) -> QueryError {

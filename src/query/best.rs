@@ -89,6 +89,7 @@ impl Best {
         }
     }
 
+    #[expect(clippy::type_complexity, reason = "each record with its place")]
     /// The records, first first. Only these are rebuilt.
     pub fn records(self, language: &Language, deadline: Instant) -> Result<Vec<(Place, Map<String, Json>)>, Stop> {
         let mut records = Vec::with_capacity(self.heap.len());

@@ -29,21 +29,15 @@ pub const TERMS_MAX: usize = 1_000;
 /// Compiled size of one regular expression.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
-/// Reads a query. Times relative to now stay as written: [`Expr::resolve`] or [`parse_at`] makes instants of them.
+/// Reads a query without pipes. Times relative to now stay as written: [`Expr::resolve`] or [`parse_at`] makes instants
+/// of them.
 pub fn parse(text: &str) -> Result<Expr, SyntaxError> {
-    if text.len() > QUERY_BYTES_MAX {
-        let at = text.char_indices().map(|(i, _)| i).take_while(|i| *i <= QUERY_BYTES_MAX).last().unwrap_or(0);
-        return Err(SyntaxError::new(at, 0, format!("the query is longer than {QUERY_BYTES_MAX} bytes"))
-            .hint("several short queries find the same"));
-    }
-    let mut grammar = Grammar { lexer: Lexer::new(text), terms: 0, depth: 0 };
-    grammar.lexer.skip_blanks();
-    if grammar.lexer.rest().is_empty() {
-        return Ok(Expr::All);
-    }
-    let expr = grammar.or(None)?;
+    let mut grammar = Grammar::new(text)?;
+    let expr = grammar.until_pipe()?;
     match grammar.lexer.peek() {
         None => Ok(expr),
+        Some('|') => Err(SyntaxError::new(grammar.lexer.at, 1, "a query without pipes is asked for here")
+            .hint("search, aggregate and export take pipes; quote \"|\" to search the character")),
         Some(_) => Err(grammar.unexpected()),
     }
 }
@@ -55,8 +49,8 @@ pub fn parse_at(text: &str, now: i64) -> Result<Expr, SyntaxError> {
     Ok(expr)
 }
 
-struct Grammar<'q> {
-    lexer: Lexer<'q>,
+pub(super) struct Grammar<'q> {
+    pub(super) lexer: Lexer<'q>,
     terms: usize,
     depth: usize,
 }
@@ -66,6 +60,26 @@ enum Operator {
     And,
     Or,
     Not,
+}
+
+impl<'q> Grammar<'q> {
+    pub(super) fn new(text: &'q str) -> Result<Self, SyntaxError> {
+        if text.len() > QUERY_BYTES_MAX {
+            let at = text.char_indices().map(|(i, _)| i).take_while(|i| *i <= QUERY_BYTES_MAX).last().unwrap_or(0);
+            return Err(SyntaxError::new(at, 0, format!("the query is longer than {QUERY_BYTES_MAX} bytes"))
+                .hint("several short queries find the same"));
+        }
+        Ok(Self { lexer: Lexer::new(text), terms: 0, depth: 0 })
+    }
+
+    /// A query up to the next `|` outside brackets, or the end; nothing at all is every record.
+    pub(super) fn until_pipe(&mut self) -> Result<Expr, SyntaxError> {
+        self.lexer.skip_blanks();
+        if matches!(self.lexer.peek(), None | Some('|')) && !self.lexer.rest().starts_with("||") {
+            return Ok(Expr::All);
+        }
+        self.or(None)
+    }
 }
 
 impl Grammar<'_> {
@@ -372,7 +386,7 @@ impl Grammar<'_> {
         }
     }
 
-    fn unexpected(&self) -> SyntaxError {
+    pub(super) fn unexpected(&self) -> SyntaxError {
         let at = self.lexer.at;
         if let Some((_, len)) = self.operator_and_len() {
             let word = &self.lexer.text[at..at + len];
@@ -384,8 +398,9 @@ impl Grammar<'_> {
             Some(')') => {
                 SyntaxError::new(at, 1, "this bracket closes nothing").hint("quote \")\" to search the character")
             }
-            Some('|') => SyntaxError::new(at, 1, "pipes (| stats …) are not part of this version's query language")
-                .hint("quote \"|\" to search the character"),
+            Some('|') => {
+                SyntaxError::new(at, 1, "a pipe cannot stand here").hint("quote \"|\" to search the character")
+            }
             Some(c) => SyntaxError::new(at, c.len_utf8(), format!("{c} was not expected here")),
         }
     }

@@ -75,8 +75,8 @@ fn errors_point_at_the_place() {
         ("level:E AND", "query:12: the query ends where a word was expected\n  level:E AND\n             ^"),
         (
             "level:E | stats count()",
-            "query:9: pipes (| stats …) are not part of this version's query language\n  level:E | stats count()\n          ^\n\
-             hint: quote \"|\" to search the character",
+            "query:9: a query without pipes is asked for here\n  level:E | stats count()\n          ^\n\
+             hint: search, aggregate and export take pipes; quote \"|\" to search the character",
         ),
         ("(a OR b", "query:1: this bracket is never closed\n  (a OR b\n  ^\nhint: add a ) where the group ends"),
         ("a)", "query:2: this bracket closes nothing\n  a)\n   ^\nhint: quote \")\" to search the character"),

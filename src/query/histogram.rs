@@ -72,7 +72,8 @@ impl Engine {
     }
 }
 
-fn width_for(span: Option<(i64, i64)>) -> i64 {
+/// A width that gives some sixty buckets: nanoseconds.
+pub(super) fn width_for(span: Option<(i64, i64)>) -> i64 {
     let seconds = span.map_or(0, |(first, last)| (last - first) / 1_000_000_000);
     let width = WIDTHS.into_iter().find(|w| seconds / w <= BUCKETS_WANTED);
     // Beyond days: whole days.

@@ -19,9 +19,11 @@ mod lexer;
 mod matches;
 mod number;
 mod patterns;
+pub mod pipes;
 mod record;
 mod search;
 mod segment;
+mod unknown;
 mod when;
 mod words;
 
@@ -46,6 +48,9 @@ mod aggregate_tests;
 
 #[cfg(test)]
 mod engine_tests;
+
+#[cfg(test)]
+mod pipes_tests;
 
 #[cfg(test)]
 mod random_tests;

@@ -61,7 +61,12 @@ impl Backend for Numbers {
         let end = (start + r.limit).min(HELD);
         let nth = |i: usize| record(if r.sort == Sort::Newest { HELD - 1 - i } else { i });
         let next_cursor = (end < HELD).then(|| end.to_string());
-        Ok(SearchAnswer { total: HELD as u64, hits: (start..end).map(nth).collect(), next_cursor, partial: false })
+        Ok(SearchAnswer {
+            total: HELD as u64,
+            hits: (start..end).map(nth).collect(),
+            next_cursor,
+            ..Default::default()
+        })
     }
 
     fn histogram(&self, _: HistogramRequest) -> Result<HistogramAnswer, QueryError> {

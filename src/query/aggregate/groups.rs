@@ -110,7 +110,7 @@ impl<'a> Node<'a> {
             Node::Groups(groups) => {
                 let ids = match &groups.ids {
                     Ids::Keys(keys) => keys.bytes(),
-                    Ids::Steps(steps) => steps.len() * 40,
+                    Ids::Steps(steps) => steps.bytes(),
                     Ids::Places => 0,
                 };
                 ids + groups.table.bytes() + groups.subs.iter().map(Node::bytes).sum::<usize>()

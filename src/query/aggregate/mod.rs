@@ -21,12 +21,13 @@ pub(super) mod values;
 use std::time::Instant;
 
 pub use answer::{Aggregated, Answer, Group, Stats};
-pub use json::{BadAggregation, Reader, parse_aggregations, query_of, to_json};
+pub use json::{BadAggregation, Reader, duration, parse_aggregations, query_of, to_json};
 pub use key::Key;
 pub use request::{
     Aggregation, Chosen, Direction, Kind, Limits, OrderBy, Range as ValueRange, Ranges, Shown, StepsOf, Terms,
 };
-pub use steps::{Step, Unit};
+pub use sketch::{Quantiles, Unique};
+pub use steps::{Step, Steps, Unit};
 
 use self::finish::{Finish, Finished};
 use self::groups::{From, Node};

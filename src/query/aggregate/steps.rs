@@ -123,8 +123,9 @@ impl Steps {
         Self { step, ids: HashMap::default(), starts: Vec::new(), last: (0, 0, 0) }
     }
 
-    pub fn len(&self) -> usize {
-        self.starts.len()
+    /// About what it holds: bytes.
+    pub fn bytes(&self) -> usize {
+        self.starts.len() * 40
     }
 
     /// Nanoseconds, or which step counted from zero's.

@@ -3,5 +3,5 @@
 mod read;
 mod write;
 
-pub use read::{BadAggregation, Reader, parse_aggregations, query_of};
+pub use read::{BadAggregation, Reader, duration, parse_aggregations, query_of};
 pub use write::to_json;

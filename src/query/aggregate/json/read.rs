@@ -439,7 +439,7 @@ fn date_histogram(value: &Json, path: &str, reader: &Reader<'_>) -> Result<Kind,
     let offset = match body.get("offset") {
         None => 0,
         Some(value) => {
-            let read = value.as_str().and_then(|text| signed_duration(text));
+            let read = value.as_str().and_then(signed_duration);
             read.ok_or_else(|| body.bad("offset", "is a length of time: +6h, -1d"))?
         }
     };
