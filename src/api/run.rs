@@ -1,6 +1,7 @@
 //! Runs a query off the event loop: at most so many at once, each with a deadline, each counted.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Problem;
 use super::{Backend, QueryError, Settings};
+use crate::query::interruptible;
 use crate::telemetry::Metrics;
 
 /// What every handler holds.
@@ -69,10 +71,12 @@ impl Shared {
         let running = Running::new(&self.metrics, permit);
         let backend = Arc::clone(&self.backend);
         let clock = Clock { started, deadline: Instant::now() + self.settings.query_time_max };
+        let waiting = Waiting::default();
+        let gone = waiting.gone();
         let task = tokio::task::spawn_blocking(move || {
             // Held here, not by the waiting handler: a query counts until it has really ended.
             let _running = running;
-            let answer = ask(&*backend, request, clock)?;
+            let answer = interruptible(gone, || ask(&*backend, request, clock))?;
             serde_json::to_vec(&answer).map(Bytes::from).map_err(|err| QueryError::Internal(err.to_string()))
         });
         match tokio::time::timeout_at((clock.deadline + GRACE).into(), task).await {
@@ -111,6 +115,23 @@ pub struct Clock {
 impl Clock {
     pub fn took_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Somebody waits for an answer; dropped when it is there, or when the client goes away.
+#[derive(Default)]
+pub struct Waiting(Arc<AtomicBool>);
+
+impl Waiting {
+    /// Set once nobody waits.
+    pub fn gone(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -300,7 +300,7 @@ fn syntax(error: &SyntaxError, text: &str) -> QueryError {
 
 fn stopped(stop: Stop) -> QueryError {
     match stop {
-        Stop::Deadline => QueryError::Deadline,
+        Stop::Deadline | Stop::Cancelled => QueryError::Deadline,
         Stop::Memory { .. } | Stop::Groups { .. } => QueryError::BadParameter { name: "q", message: stop.to_string() },
         other => QueryError::Internal(other.to_string()),
     }

@@ -11,8 +11,8 @@
 //! - Wildcards stand for a whole value; on texts, and bare, for words one after the other. On numbers, for their digits.
 //! - Regular expressions stand for a whole value as in Lucene; on texts, and bare, for any part of it. Case counts.
 //! - Ranges compare numbers with numbers and times with times (a bound as coarse as a date covers the whole day); other
-//!   strings by their bytes. A bound that is a number or a time fits no word: `code:>=500` does not
-//!   find `"OK"`.
+//!   strings by their bytes. A length of time is a number of milliseconds, on either side: `duration:>1.5s` finds 1501
+//!   and `"1.6s"`. A bound that is a number or a time fits no word: `code:>=500` does not find `"OK"`.
 //! - `_exists_` wants a string, a number or a bool, be it inside an object or an array of that name.
 //! - `template` is the id that stands for a record's template now; any id that was joined with it asks for the same.
 //! - An alias (`log.level`) is asked beside the name itself: either may match.
@@ -254,7 +254,7 @@ fn bound_fits(value: &str, bound: &Bound, is_low: bool) -> bool {
             (false, false) => at < limit.start,
         };
     }
-    let order = match (Num::parse(value), Num::parse(&bound.text)) {
+    let order = match (Num::parse_measure(value), Num::parse_measure(&bound.text)) {
         (Some(value), Some(bound)) => value.cmp(bound),
         (None, Some(_)) => None,
         _ => Some(value.cmp(bound.text.as_str())),
@@ -275,7 +275,7 @@ mod tests {
             "@timestamp": "2026-11-22T10:30:05.123Z",
             "message": "E1122 10:30:05.123456       1 lease.go:223] Resetting endpoints => 007 Größe",
             "level": "E", "filename": "lease.go", "thread_id": 1, "msg": "Resetting endpoints => 007 Größe",
-            "code": ["OK", 200], "count": "42", "ratio": 0.5, "ok": true, "none": null, "empty": {}, "kv": {"a.b": "x"},
+            "code": ["OK", 200], "count": "42", "ratio": 0.5, "elapsed": "2.5s", "ok": true, "none": null, "empty": {}, "kv": {"a.b": "x"},
             "list": [{"n": 1}, {"n": 2}], "agent_text": "one two three four five six",
             "kubernetes": {"pod": {"name": "api-7"}, "namespace": "prod"},
         });
@@ -325,6 +325,12 @@ mod tests {
             ("count:42", true),
             ("count:042", false),
             ("ratio:<0.6", true),
+            ("code:>=0.2s", true),
+            ("code:>0.2s", false),
+            ("elapsed:[1s TO 1m]", true),
+            ("elapsed:>2500", false),
+            ("elapsed:>=2500", true),
+            ("level:>1s", false),
             ("ok:true", true),
             ("_exists_:none", false),
             ("_exists_:empty", false),

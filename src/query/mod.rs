@@ -15,6 +15,7 @@ mod fields;
 mod glob;
 mod grammar;
 mod histogram;
+mod interrupt;
 mod lexer;
 mod matches;
 mod number;
@@ -35,6 +36,7 @@ pub use facets::{Facet, Facets};
 pub use fields::FieldType;
 pub use grammar::{parse, parse_at};
 pub use histogram::{BUCKETS_MAX, Histogram};
+pub use interrupt::interruptible;
 pub use matches::{Aliases, UNSEARCHED, matches};
 pub use patterns::{Pattern, Patterns};
 #[cfg(test)]

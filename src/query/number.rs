@@ -22,6 +22,11 @@ impl Num {
         text.parse().map(Num::U).or_else(|_| text.parse().map(Num::I)).or_else(|_| text.parse().map(Num::F)).ok()
     }
 
+    /// A number, or a length of time in milliseconds, which is what fields of durations are in: `1.5s` is 1500.
+    pub fn parse_measure(text: &str) -> Option<Self> {
+        Self::parse(text).or_else(|| duration_ms(text).map(Num::F))
+    }
+
     pub fn of(number: &Number) -> Option<Self> {
         let float = || number.as_f64().map(Num::F);
         number.as_u64().map(Num::U).or_else(|| number.as_i64().map(Num::I)).or_else(float)
@@ -63,6 +68,34 @@ impl Num {
     }
 }
 
+/// A length of time as Go and people write it (`250ms`, `1.5s`, `1m30s`, `15µs`, `2h`, `1d`), in milliseconds.
+pub fn duration_ms(text: &str) -> Option<f64> {
+    let mut rest = text.strip_prefix('-').unwrap_or(text);
+    if !rest.starts_with(|c: char| c.is_ascii_digit()) || text.len() > 64 {
+        return None;
+    }
+    let mut ms = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        ms += number
+            * match &rest[..unit] {
+                "ns" => 1e-6,
+                "us" | "µs" | "μs" => 1e-3,
+                "ms" => 1.0,
+                "s" => 1e3,
+                "m" => 60e3,
+                "h" => 3_600e3,
+                "d" => 86_400e3,
+                _ => return None,
+            };
+        rest = &rest[unit..];
+    }
+    Some(if text.starts_with('-') { -ms } else { ms })
+}
+
 /// A test, made ready for many numbers.
 pub enum NumberTest<'t> {
     Never,
@@ -81,7 +114,7 @@ impl<'t> NumberTest<'t> {
             Test::Range(range) => {
                 let bound = |b: &Option<Bound>| match b {
                     None => Some(None),
-                    Some(b) => Num::parse(&b.text).map(|n| Some((n, b.inclusive))),
+                    Some(b) => Num::parse_measure(&b.text).map(|n| Some((n, b.inclusive))),
                 };
                 match (bound(&range.low), bound(&range.high)) {
                     (Some(low), Some(high)) => Self::Range(low, high),
@@ -112,5 +145,31 @@ pub fn is_above(order: Option<Ordering>, inclusive: bool) -> bool {
         Some(Ordering::Greater) => true,
         Some(Ordering::Equal) => inclusive,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_milliseconds() {
+        for (text, ms) in [
+            ("1.5s", Some(1_500.0)),
+            ("250ms", Some(250.0)),
+            ("1m30.5s", Some(90_500.0)),
+            ("15µs", Some(0.015)),
+            ("-2h", Some(-7_200_000.0)),
+            ("1d", Some(86_400_000.0)),
+            ("5", None),
+            ("s", None),
+            ("5 s", None),
+            ("1.2.3s", None),
+            ("5x", None),
+            ("", None),
+            ("1s ", None),
+        ] {
+            assert_eq!(duration_ms(text), ms, "{text}");
+        }
     }
 }

@@ -118,8 +118,8 @@ impl Fixture {
     }
 }
 
-const WORDS: [&str; 14] =
-    ["alpha", "Beta", "lease.go", "7", "007", "200", "-5", "1.5", "true", "a_b", "größe", "x=y", "prod", "I0817"];
+const WORDS: [&str; 16] =
+    ["250ms", "1m30s", "alpha", "Beta", "lease.go", "7", "007", "200", "-5", "1.5", "true", "a_b", "größe", "x=y", "prod", "I0817"];
 
 fn word() -> impl Strategy<Value = String> {
     prop::sample::select(WORDS.to_vec()).prop_map(str::to_owned)
@@ -332,6 +332,8 @@ fn leaf() -> impl Strategy<Value = String> {
             "1.5",
             "\"1e300\"",
             ">1.2",
+            ">=1.5s",
+            "[7ms TO 1m30s]",
             "multi",
             "/line/",
             "17*",

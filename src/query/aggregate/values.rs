@@ -408,7 +408,7 @@ fn push_new<T: PartialEq>(list: &mut Vec<T>, value: T) {
     }
 }
 
-/// A field's values as numbers: a text that spells one is it, a bool is 0 or 1, an instant its Unix milliseconds.
+/// A field's values as numbers: a text that spells one or a length of time (in ms) is it, a bool is 0 or 1, an instant its Unix milliseconds.
 pub struct AsNumber;
 
 impl Target for AsNumber {
@@ -416,7 +416,7 @@ impl Target for AsNumber {
     const DIRECT: bool = true;
 
     fn text(&mut self, text: &str) -> Option<f64> {
-        match Num::parse(text) {
+        match Num::parse_measure(text) {
             Some(n) => self.number(n),
             None => parse_rfc3339(text).and_then(|at| self.time(at)),
         }

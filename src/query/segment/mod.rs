@@ -20,6 +20,7 @@ use tantivy::SegmentReader;
 pub use self::dictionary::time_of_day;
 use super::ast::{Expr, Leaf, Test};
 use super::bits::Bits;
+use super::interrupt::is_interrupted;
 use super::matches::{self, Aliases};
 use super::record::Parts;
 use crate::parse::template::Ids;
@@ -32,6 +33,8 @@ use crate::store::{Documents, GrammarEntry, ShardView};
 pub enum Stop {
     #[error("the query's time is up")]
     Deadline,
+    #[error("nobody waits for the answer any more")]
+    Cancelled,
     #[error(
         "the answer needs more than the {} MiB of memory that a query may take: narrow the query or its time range, or \
          group by fields with fewer values",
@@ -233,8 +236,11 @@ impl<'s> Segment<'s> {
         self.templates.first(doc).map(|id| self.language.aliases.template(id))
     }
 
-    /// Stops a query whose time is up.
+    /// Stops a query whose time is up, or that nobody waits for.
     pub fn check(&self) -> Result<(), Stop> {
+        if is_interrupted() {
+            return Err(Stop::Cancelled);
+        }
         if Instant::now() > self.deadline { Err(Stop::Deadline) } else { Ok(()) }
     }
 

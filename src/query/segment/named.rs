@@ -221,7 +221,7 @@ impl Segment<'_> {
             Test::Value { words, .. } if !words.is_empty() => Some(self.all_words(words)?),
             // A number or a time is too short to be in the text alone.
             Test::Range(range) => {
-                let plain = |b: &Bound| Num::parse(&b.text).is_some() || crate::query::when::span(&b.text).is_some();
+                let plain = |b: &Bound| Num::parse_measure(&b.text).is_some() || crate::query::when::span(&b.text).is_some();
                 // Only a field that is always a text, as klog's `msg`, keeps even a number there.
                 let current = self.language.parser.grammars().iter().chain(self.known_grammars.iter().flatten());
                 let mut described = current.flat_map(|grammar| &grammar.fields);
