@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::ast::Expr;
 use super::bits::Bits;
-use super::segment::{Language, Segment, Stop};
+use super::segment::{Language, Segment, Stop, Vocabularies};
 use crate::parse::Grammars;
 use crate::parse::template::Ids;
 use crate::record::time::{NANOS_PER_DAY, day_of};
@@ -35,11 +35,12 @@ pub struct Engine {
     pub(super) store: Arc<Store>,
     grammars: Arc<Grammars>,
     templates: Option<Arc<Ids>>,
+    vocabularies: Arc<Vocabularies>,
 }
 
 impl Engine {
     pub fn new(store: Arc<Store>, grammars: Arc<Grammars>) -> Self {
-        Self { store, grammars, templates: None }
+        Self { store, grammars, templates: None, vocabularies: Arc::default() }
     }
 
     /// Resolves template ids by `ids`; without it each stands for itself.
@@ -50,7 +51,7 @@ impl Engine {
 
     /// What names mean now.
     pub fn language(&self) -> Language {
-        Language::of(&self.grammars, self.templates.as_ref())
+        Language::of(&self.grammars, self.templates.as_ref(), &self.vocabularies)
     }
 
     /// Runs `each` over the matching documents of every segment that may have some; true when the deadline came first.

@@ -118,8 +118,10 @@ impl Fixture {
     }
 }
 
-const WORDS: [&str; 16] =
-    ["250ms", "1m30s", "alpha", "Beta", "lease.go", "7", "007", "200", "-5", "1.5", "true", "a_b", "größe", "x=y", "prod", "I0817"];
+const WORDS: [&str; 16] = [
+    "250ms", "1m30s", "alpha", "Beta", "lease.go", "7", "007", "200", "-5", "1.5", "true", "a_b", "größe", "x=y",
+    "prod", "I0817",
+];
 
 fn word() -> impl Strategy<Value = String> {
     prop::sample::select(WORDS.to_vec()).prop_map(str::to_owned)

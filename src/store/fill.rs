@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value as Json};
 
 use super::document::Scratch;
+use super::streams::TEXT_MARK;
 use crate::record::time::parse_rfc3339;
 use crate::record::{Field, PATH_SEPARATOR, Record, Role, Value};
 
@@ -30,13 +31,14 @@ pub fn fill(doc: &mut Scratch, record: &Record<'_>, covers_line: bool, mut admit
         }
     }
     // Words of a value are in the line's unless the line is not indexed, or spells them otherwise (`\n`, `\u00e9`).
-    let mut filler = Filler { doc, admit: &mut admit, words_in_line: event.message.is_some() && !covers_line };
+    let words_in_line = event.message.is_some() && !covers_line;
+    let mut filler = Filler { doc, admit: &mut admit, words_in_line, covers_line, marked: String::new() };
     for field in record.fields.iter() {
         filler.field(field);
     }
     if let Some(extra) = event.extra {
         filler.doc.set_extra(extra);
-        filler.words_in_line = false;
+        (filler.words_in_line, filler.covers_line) = (false, false);
         // The decoder wrote it; were it no JSON object, it would still be stored, and found by its words.
         match serde_json::from_str::<Map<String, Json>>(extra) {
             Ok(object) => filler.object(&mut String::new(), &object),
@@ -49,6 +51,9 @@ struct Filler<'f> {
     doc: &'f mut Scratch,
     admit: &'f mut dyn FnMut(&str) -> bool,
     words_in_line: bool,
+    /// The grammar tells which of its fields are texts.
+    covers_line: bool,
+    marked: String,
 }
 
 impl Filler<'_> {
@@ -81,9 +86,23 @@ impl Filler<'_> {
                 }
             }
             Role::Id if short && (self.admit)(name) => self.doc.ident(name, text),
-            _ if words_in_line => {}
-            _ => self.doc.text(text),
+            _ => {
+                if !(self.covers_line && role == Role::Text) {
+                    self.mark(name);
+                }
+                if !words_in_line {
+                    self.doc.text(text);
+                }
+            }
         }
+    }
+
+    /// Remembers that this name has a value in `text` alone.
+    fn mark(&mut self, name: &str) {
+        self.marked.clear();
+        self.marked.push(TEXT_MARK);
+        self.marked.push_str(name);
+        (self.admit)(&self.marked);
     }
 
     fn number<N: ToString + Copy>(&mut self, name: &str, n: N, put: fn(&mut Scratch, &str, N)) {

@@ -18,7 +18,7 @@ use super::error::Error;
 use super::merge::Tiered;
 use super::schema::{self, Fields};
 use super::streams::{Damage, GrammarEntry, Known, Snapshot, StreamEntry, StreamTable, normal_path};
-use crate::record::{GrammarRef, Stream, time};
+use crate::record::{GrammarRef, PATH_SEPARATOR, Stream, time};
 
 /// What a commit says of itself, in tantivy's `meta.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -384,6 +384,15 @@ impl ShardView {
     /// `ident` or `num`: the shard had too many names by then. Its words are in `text`; a filter on it has to verify.
     pub fn is_unindexed(&self, path: &str) -> bool {
         self.table.full && !self.table.paths.contains(&*normal_path(path))
+    }
+
+    /// Whether records of lines that are tokenised may have values of this name that are in `text` alone: long ones, and
+    /// texts; or of names below it. Of lines that their fields cover the grammar says so.
+    pub fn may_be_text(&self, path: &str) -> bool {
+        let texts = self.table.texts.as_ref().filter(|_| !self.table.full);
+        let path = normal_path(path);
+        let below = |text: &str| text.strip_prefix(&*path).is_some_and(|rest| rest.starts_with(PATH_SEPARATOR));
+        texts.is_none_or(|texts| texts.contains(&*path) || texts.iter().any(|text| below(text)))
     }
 }
 

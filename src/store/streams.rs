@@ -1,13 +1,14 @@
 //! A shard's own table, `streams.log`: which stream and which grammar has which number, and which field names the shard
 //! indexes.
 //!
-//! Append-only. Layout, little-endian: 8 bytes magic `LHSTREAM`, u32 version (2), u32 zero; then records of
+//! Append-only. Layout, little-endian: 8 bytes magic `LHSTREAM`, u32 version (2), u32 flags (1: names of texts are kept;
+//! 0 in tables older than that); then records of
 //! u32 length (of kind and payload), u32 CRC-32 (of the same bytes), u8 kind, payload (JSON):
 //!
 //! | kind | payload |
 //! |---|---|
 //! | 1 stream | `{"n": number, "key": hex, "sender": …, "seed": …, "fields": {…}}`; numbers are dense from 0 |
-//! | 2 field name | `{"path": …}`: this name is indexed |
+//! | 2 field name | `{"path": …}`: this name is indexed; behind a `\u{2}`: it has values that are in `text` alone |
 //! | 3 full | `{}`: some name was refused since |
 //! | 4 grammar | `{"n": number, "name": …, "version": hex, "source": …}`: enough to parse the shard's lines again |
 //!
@@ -32,6 +33,11 @@ const MAGIC: &[u8; 8] = b"LHSTREAM";
 const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 16;
 const FRAME_BYTES: usize = 8;
+
+/// Flag: every name with values that are in `text` alone has a record.
+const KEEPS_TEXTS: u32 = 1;
+/// Begins a name that has values in `text` alone, where names are admitted and written.
+pub const TEXT_MARK: char = '\u{2}';
 
 const KIND_STREAM: u8 = 1;
 const KIND_PATH: u8 = 2;
@@ -120,6 +126,8 @@ pub struct StreamTable {
     numbers: HashMap<StreamKey, u32>,
     grammars: Vec<Arc<GrammarEntry>>,
     paths: HashSet<Box<str>>,
+    /// Names with values that are in `text` alone; `None` where that was not written down.
+    texts: Option<HashSet<Box<str>>>,
     paths_max: usize,
     full: bool,
     /// Counts changes, so that a snapshot is made only of something new.
@@ -132,6 +140,7 @@ pub struct Snapshot {
     pub streams: Arc<[Arc<StreamEntry>]>,
     pub grammars: Arc<[Arc<GrammarEntry>]>,
     pub paths: Arc<HashSet<Box<str>>>,
+    pub texts: Option<Arc<HashSet<Box<str>>>>,
     pub full: bool,
     pub changes: u64,
 }
@@ -143,6 +152,7 @@ impl StreamTable {
         let mut header = [0u8; HEADER_BYTES];
         header[..8].copy_from_slice(MAGIC);
         header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        header[12..].copy_from_slice(&KEEPS_TEXTS.to_le_bytes());
         file.write_all_at(&header, 0)?;
         file.sync_all()
     }
@@ -171,11 +181,16 @@ impl StreamTable {
             numbers: HashMap::new(),
             grammars: Vec::new(),
             paths: HashSet::new(),
+            texts: (header[12..] == KEEPS_TEXTS.to_le_bytes()).then(HashSet::new),
             paths_max,
             full: false,
             changes: 1,
         };
         let damage = table.load(&bytes, known);
+        if damage.is_some() {
+            // Some may be missing now.
+            table.texts = None;
+        }
         table.file.set_len(table.saved_bytes)?;
         while table.entries.len() < known.streams {
             table.lose_one();
@@ -240,7 +255,11 @@ impl StreamTable {
             }
             KIND_PATH => {
                 let record: PathRecord = serde_json::from_slice(payload).map_err(|_| "not a field name")?;
-                self.paths.insert(record.path.into());
+                match (record.path.strip_prefix(TEXT_MARK), &mut self.texts) {
+                    (Some(name), Some(texts)) => _ = texts.insert(name.into()),
+                    (Some(_), None) => {}
+                    (None, _) => _ = self.paths.insert(record.path.into()),
+                }
             }
             KIND_FULL => self.full = true,
             KIND_GRAMMAR => {
@@ -327,13 +346,18 @@ impl StreamTable {
     /// Whether the shard indexes fields of this name (segments joined by `\u{1}`). Beyond the limit new ones are not.
     pub fn admit_path(&mut self, path: &str) -> bool {
         let path = &*normal_path(path);
-        if self.paths.contains(path) {
+        let (known, name) = match (path.strip_prefix(TEXT_MARK), &mut self.texts) {
+            (Some(name), Some(texts)) => (texts, name),
+            (Some(_), None) => return true,
+            (None, _) => (&mut self.paths, path),
+        };
+        if known.contains(name) {
             return true;
         }
         // A NUL ends the name inside tantivy's terms.
-        if self.paths.len() < self.paths_max && path.len() <= PATH_BYTES_MAX && !path.contains('\0') {
+        if known.len() < self.paths_max && path.len() <= PATH_BYTES_MAX && !path.contains('\0') {
             frame(&mut self.unsaved, KIND_PATH, &PathRecord { path: path.to_owned() });
-            self.paths.insert(path.into());
+            known.insert(name.into());
             self.changes += 1;
             return true;
         }
@@ -371,6 +395,7 @@ impl StreamTable {
             streams: self.entries.as_slice().into(),
             grammars: self.grammars.as_slice().into(),
             paths: Arc::new(self.paths.clone()),
+            texts: self.texts.clone().map(Arc::new),
             full: self.full,
             changes: self.changes,
         }
@@ -463,7 +488,8 @@ mod tests {
             assert_eq!(table.number(&stream(n)), n as u32);
             assert_eq!(table.number(&stream(n)), n as u32);
         }
-        assert_eq!(["a", "b\u{1}c", "d", "a"].map(|path| table.admit_path(path)), [true, true, false, true]);
+        let admitted = ["a", "b\u{1}c", "\u{2}a", "\u{2}t.t", "d", "a"].map(|path| table.admit_path(path));
+        assert_eq!(admitted, [true, true, true, true, false, true]);
         table.save().unwrap();
         std::fs::read(dir.join(FILE)).unwrap()
     }
@@ -476,11 +502,26 @@ mod tests {
         assert_eq!(damage, None);
         let snapshot = table.snapshot();
         assert_eq!((snapshot.streams.len(), snapshot.paths.len(), snapshot.full), (3, 2, true));
+        let mut texts: Vec<String> = snapshot.texts.unwrap().iter().map(|name| name.to_string()).collect();
+        texts.sort();
+        assert_eq!(texts, ["a", "t\u{1}t"]);
         assert_eq!(snapshot.streams[1].fields, stream(1).fields);
         assert_eq!((&*snapshot.streams[1].sender, snapshot.streams[1].identity_seed), ("node-1", 99));
         assert_eq!(table.number(&stream(2)), 2);
         assert_eq!(table.number(&stream(3)), 3);
         assert!(!table.admit_path("d"));
+    }
+
+    #[test]
+    fn an_older_table_knows_no_texts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = filled(dir.path());
+        bytes[12] = 0;
+        std::fs::write(dir.path().join(FILE), &bytes).unwrap();
+        let (mut table, damage) = StreamTable::open(dir.path(), streams(3), 2).unwrap();
+        assert_eq!((damage, table.snapshot().texts, table.snapshot().paths.len()), (None, None, 2));
+        assert!(table.admit_path("\u{2}new"));
+        assert_eq!(table.snapshot().texts, None);
     }
 
     #[test]

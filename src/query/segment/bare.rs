@@ -129,7 +129,7 @@ impl Segment<'_> {
     pub(super) fn bare_values(&self, test: &Test, found: &mut Found) -> Result<(), Stop> {
         let fits = |value: &str| quick(test, value) && matches::bare_fits_str(test, value);
         for field in [self.shard.fields.kw, self.shard.fields.ident] {
-            self.json_dictionary(field, &mut found.sure, fits)?;
+            self.json_dictionary(field, &mut found.sure, test, fits)?;
         }
         let columns = self.reader.fast_fields();
         let digits = match test {

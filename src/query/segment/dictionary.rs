@@ -5,6 +5,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, InvertedIndexReader, TERMINATED};
 
 use super::{Segment, Stop};
+use crate::query::ast::Test;
 use crate::query::bits::Bits;
 use crate::query::matches::UNSEARCHED;
 use crate::query::number::Num;
@@ -80,27 +81,21 @@ impl Segment<'_> {
         Ok(())
     }
 
-    /// The same over all names of a JSON field that bare words look into.
+    /// Adds the documents of every keyword or identifier that bare words look into and that fits.
     pub(super) fn json_dictionary(
         &self,
         field: Field,
         docs: &mut Bits,
+        test: &Test,
         fits: impl Fn(&str) -> bool,
     ) -> Result<(), Stop> {
         let index = self.reader.inverted_index(field)?;
-        let mut terms = index.terms().stream()?;
-        let mut nth = 0u32;
-        while terms.advance() {
-            nth += 1;
-            if nth.is_multiple_of(4096) {
-                self.check()?;
-            }
-            let key = terms.key();
-            let Some(end) = memchr::memchr(0, key) else { continue };
-            let (path, rest) = (&key[..end], &key[end + 1..]);
-            let [b's', value @ ..] = rest else { continue };
-            if std::str::from_utf8(value).is_ok_and(&fits) && !std::str::from_utf8(path).is_ok_and(is_unsearched) {
-                self.add_postings(&index, &terms.value().clone(), docs)?;
+        for prefix in self.vocabulary(field)?.may_fit(test) {
+            let path = std::str::from_utf8(&prefix[..prefix.len() - 2]);
+            if !path.is_ok_and(is_unsearched)
+                && let Ok(prefix) = std::str::from_utf8(prefix)
+            {
+                self.dictionary(&index, prefix, docs, &fits)?;
             }
         }
         Ok(())

@@ -8,6 +8,7 @@
 mod bare;
 mod dictionary;
 mod named;
+mod vocabulary;
 
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -18,6 +19,7 @@ use serde_json::{Map, Value as Json};
 use tantivy::SegmentReader;
 
 pub use self::dictionary::time_of_day;
+pub use self::vocabulary::Vocabularies;
 use super::ast::{Expr, Leaf, Test};
 use super::bits::Bits;
 use super::interrupt::is_interrupted;
@@ -57,16 +59,17 @@ pub struct Language {
     /// The grammars that older records were parsed with.
     pub grammars: Arc<Grammars>,
     pub aliases: Aliases,
+    vocabularies: Arc<Vocabularies>,
 }
 
 impl Language {
-    pub fn of(grammars: &Arc<Grammars>, templates: Option<&Arc<Ids>>) -> Self {
+    pub fn of(grammars: &Arc<Grammars>, templates: Option<&Arc<Ids>>, vocabularies: &Arc<Vocabularies>) -> Self {
         let parser = grammars.current();
         let mut aliases = Aliases::of(&parser);
         if let Some(ids) = templates {
             aliases = aliases.with_templates(Arc::clone(ids));
         }
-        Self { parser, grammars: Arc::clone(grammars), aliases }
+        Self { parser, grammars: Arc::clone(grammars), aliases, vocabularies: Arc::clone(vocabularies) }
     }
 }
 

@@ -221,7 +221,8 @@ impl Segment<'_> {
             Test::Value { words, .. } if !words.is_empty() => Some(self.all_words(words)?),
             // A number or a time is too short to be in the text alone.
             Test::Range(range) => {
-                let plain = |b: &Bound| Num::parse_measure(&b.text).is_some() || crate::query::when::span(&b.text).is_some();
+                let plain =
+                    |b: &Bound| Num::parse_measure(&b.text).is_some() || crate::query::when::span(&b.text).is_some();
                 // Only a field that is always a text, as klog's `msg`, keeps even a number there.
                 let current = self.language.parser.grammars().iter().chain(self.known_grammars.iter().flatten());
                 let mut described = current.flat_map(|grammar| &grammar.fields);
@@ -237,6 +238,13 @@ impl Segment<'_> {
         if unindexed && !matches!(test, Test::Value { .. }) {
             return Ok(maybe);
         }
+        // No value of that name was ever too long for a keyword, nor a text.
+        let never = name != "message" && !self.shard.may_be_text(name);
+        if never {
+            let mut covered = self.none();
+            self.covered().for_each(|docs| covered.add(&docs));
+            maybe = maybe.and(&covered);
+        }
         for (grammar, docs) in self.known_grammars() {
             if !grammar.covers_line {
                 continue;
@@ -244,6 +252,7 @@ impl Segment<'_> {
             let role = grammar.fields.iter().find(|f| f.name == name).map(|f| f.role);
             let may = match test {
                 // By its words a long keyword can be found as well.
+                Test::Value { .. } if never => role == Some(Role::Text),
                 Test::Value { .. } => role.is_some() || name.starts_with("kv.") || name == "message",
                 _ => role == Some(Role::Text) || name == "message",
             };
