@@ -12,6 +12,13 @@ pub trait Backend: Send + Sync + 'static {
     fn histogram(&self, request: HistogramRequest) -> Result<HistogramAnswer, QueryError>;
     fn facets(&self, request: FacetsRequest) -> Result<FacetsAnswer, QueryError>;
     fn aggregate(&self, request: AggregateRequest) -> Result<AggregateAnswer, QueryError>;
+    /// Calls `each` with every matching record, or every row of a table with its columns, until it says no. Gives the
+    /// columns, where there are some. Has no deadline: it lasts as long as its client reads.
+    fn export(
+        &self,
+        request: ExportRequest,
+        each: &mut dyn FnMut(Option<&[String]>, Map<String, Json>) -> bool,
+    ) -> Result<Option<Vec<String>>, QueryError>;
     /// The known fields with their types, by name.
     fn fields(&self, deadline: Instant) -> Result<Vec<FieldInfo>, QueryError>;
     fn context(&self, request: ContextRequest) -> Result<ContextAnswer, QueryError>;
@@ -126,6 +133,15 @@ pub struct Facet {
 pub struct FacetValue {
     pub value: Json,
     pub count: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct ExportRequest {
+    pub query: String,
+    pub range: TimeRange,
+    pub sort: Sort,
+    /// Only these, as columns; all when empty.
+    pub fields: Vec<String>,
 }
 
 #[derive(Debug, Clone)]

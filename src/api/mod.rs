@@ -8,6 +8,7 @@ mod aggregate;
 mod backend;
 mod csv;
 mod error;
+mod export;
 mod grammars;
 mod handlers;
 mod health;
@@ -23,12 +24,12 @@ mod tail;
 mod time;
 
 pub use backend::{
-    AggregateAnswer, AggregateRequest, Backend, Change, Check, ContextAnswer, ContextRequest, Facet, FacetValue,
-    FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, Nearest,
-    Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
-    ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    AggregateAnswer, AggregateRequest, Backend, Change, Check, ContextAnswer, ContextRequest, ExportRequest, Facet,
+    FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest,
+    Nearest, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange,
+    ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
-pub use csv::csv_cell;
+pub use csv::{csv_cell, plain as csv_value};
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};
 pub use time::{Edge, TimeError, parse_bound, parse_duration};

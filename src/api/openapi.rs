@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{aggregate, grammars, handlers, health, patterns, tail};
+use super::{aggregate, export, grammars, handlers, health, patterns, tail};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,7 +17,7 @@ use super::{aggregate, grammars, handlers, health, patterns, tail};
     paths(
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
         grammars::grammars, grammars::preview, grammars::reparse, grammars::progress,
-        patterns::patterns, aggregate::aggregate,
+        patterns::patterns, aggregate::aggregate, export::export,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),
@@ -33,6 +33,7 @@ const POSTED: &[&str] = &[
     "/api/v1/context",
     "/api/v1/patterns",
     "/api/v1/aggregate",
+    "/api/v1/export",
 ];
 
 pub(super) fn description() -> utoipa::openapi::OpenApi {

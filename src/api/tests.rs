@@ -107,6 +107,21 @@ impl Backend for Fake {
         Ok(AggregateAnswer { total: 3, aggregations: object(json!({"n": {"value": 3}})), partial: false })
     }
 
+    fn export(
+        &self,
+        r: ExportRequest,
+        each: &mut dyn FnMut(Option<&[String]>, serde_json::Map<String, Json>) -> bool,
+    ) -> Result<Option<Vec<String>>, QueryError> {
+        self.note(&r.query, format!("{} {:?} {:?}", r.query, r.sort, r.fields))?;
+        let columns = (!r.fields.is_empty()).then_some(r.fields);
+        let lines = if r.query == "nothing" { 0 } else { 3_000 };
+        (0..lines).all(|n| each(columns.as_deref(), object(json!({"n": n, "t": "a,b"}))));
+        match r.query.as_str() {
+            "breaks" => Err(QueryError::Internal("disk on fire".into())),
+            _ => Ok(columns),
+        }
+    }
+
     fn fields(&self, _: Instant) -> Result<Vec<FieldInfo>, QueryError> {
         Ok(vec![FieldInfo { name: "level".into(), kind: "keyword".into(), aliases: vec!["log.level".into()] }])
     }
@@ -181,7 +196,8 @@ async fn get_json(api: &Router, uri: &str) -> (u16, Json) {
 async fn post(api: &Router, uri: &str, kind: &str, body: &str) -> (u16, Json) {
     let request = Request::post(uri).header("content-type", kind).body(Body::from(body.to_owned())).unwrap();
     let (status, _, body) = send(api, request).await;
-    (status.as_u16(), serde_json::from_str(&body).unwrap())
+    // An export's lines are no one JSON.
+    (status.as_u16(), serde_json::from_str(&body).unwrap_or_default())
 }
 
 #[tokio::test]
@@ -285,6 +301,34 @@ async fn refusals_name_the_parameter_and_what_it_accepts() {
     }
     let (_, problem) = get_json(&api, "/api/v1/search?sort=random").await;
     assert_eq!(problem["accepted"], json!(["newest", "oldest"]));
+}
+
+#[tokio::test]
+async fn an_export_streams_records_or_columns() {
+    let (fake, api) = api();
+    let (status, headers, body) = get(&api, "/api/v1/export?q=a&sort=oldest").await;
+    assert_eq!((status.as_u16(), headers["content-type"].to_str().unwrap()), (200, "application/x-ndjson"));
+    assert_eq!(*fake.asked.lock(), "a Oldest []");
+    assert_eq!(body.lines().count(), 3_000);
+    assert_eq!(body.lines().nth(7), Some(r#"{"n":7,"t":"a,b"}"#));
+    let (_, headers, body) = get(&api, "/api/v1/export?q=a&format=csv&fields=t,n").await;
+    assert!(headers["content-type"].to_str().unwrap().starts_with("text/csv"));
+    assert!(body.starts_with("t,n\n\"a,b\",0\n\"a,b\",1\n"), "{}", &body[..50]);
+    assert_eq!(get(&api, "/api/v1/export?q=nothing&format=csv&fields=t,n").await.2, "t,n\n");
+    for (uri, status, says) in [
+        ("/api/v1/export?format=csv", 400, "csv needs columns"),
+        ("/api/v1/export?format=xml", 400, "ndjson or csv"),
+        ("/api/v1/export?q=level:", 400, "a value is missing"),
+        ("/api/v1/export?q=broken", 500, "fault of the server"),
+    ] {
+        let (got, problem) = get_json(&api, uri).await;
+        assert_eq!(got, status, "{uri}");
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{uri}: {problem}");
+    }
+    // What fails on its way does not end as if it were whole.
+    let request = Request::get("/api/v1/export?q=breaks").body(Body::empty()).unwrap();
+    let response = api.clone().oneshot(request).await.unwrap();
+    assert!(to_bytes(response.into_body(), usize::MAX).await.is_err());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -29,6 +30,12 @@ pub struct Args {
     /// How records and tables are written; text on a terminal, else records as text and tables as csv.
     #[arg(long, value_enum)]
     pub output: Option<Output>,
+    /// Everything that matches, without a limit, as it is found; ndjson, or csv with --fields.
+    #[arg(long, conflicts_with = "limit")]
+    pub export: bool,
+    /// With --export: only these fields, as columns; names separated by commas.
+    #[arg(long, value_name = "NAMES", requires = "export")]
+    pub fields: Option<String>,
     #[command(flatten)]
     pub server: Server,
 }
@@ -76,6 +83,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 async fn ask(args: Args) -> anyhow::Result<()> {
     let client = Client::new(&args.server)?;
+    if args.export {
+        return export(&client, &args).await;
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let lines = Lines::for_stdout();
     let (mut shown, mut took_ms, mut cursor) = (0u64, 0u64, String::new());
@@ -140,4 +150,28 @@ async fn ask(args: Args) -> anyhow::Result<()> {
             }
         }
     }
+}
+
+async fn export(client: &Client, args: &Args) -> anyhow::Result<()> {
+    let format = match args.output {
+        None | Some(Output::Ndjson) => "ndjson",
+        Some(Output::Csv) => "csv",
+        Some(Output::Text | Output::Json) => {
+            return Err(super::Usage("loghound: --export writes ndjson or csv".into()).into());
+        }
+    };
+    let parameters = [
+        ("q", args.query.as_str()),
+        ("from", args.from.as_deref().unwrap_or_default()),
+        ("to", args.to.as_deref().unwrap_or_default()),
+        ("sort", if args.sort == Sort::Newest { "newest" } else { "oldest" }),
+        ("format", format),
+        ("fields", args.fields.as_deref().unwrap_or_default()),
+    ];
+    let mut response = client.ask("/api/v1/export", &parameters, "*/*").await?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    while let Some(chunk) = response.chunk().await.context("the export broke off: what was written is not all")? {
+        out.write_all(&chunk)?;
+    }
+    Ok(out.flush()?)
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value as Json};
 
 use super::show::printable;
+use crate::api::{csv_cell, csv_value as plain};
 
 /// A cell for people is cut after so many characters.
 const CELL_CHARS_MAX: usize = 80;
@@ -41,31 +42,11 @@ pub fn text(out: &mut impl Write, columns: &[String], rows: &[Map<String, Json>]
 /// RFC 4180, lines ended by a line feed; an array is its values behind each other, `; ` between.
 pub fn csv(out: &mut impl Write, columns: &[String], rows: &[Map<String, Json>]) -> io::Result<()> {
     let mut line = |cells: &mut dyn Iterator<Item = String>| {
-        let cells: Vec<String> = cells.map(|cell| crate::api::csv_cell(&cell)).collect();
+        let cells: Vec<String> = cells.map(|cell| csv_cell(&cell)).collect();
         writeln!(out, "{}", cells.join(","))
     };
     line(&mut columns.iter().cloned())?;
     rows.iter().try_for_each(|row| line(&mut columns.iter().map(|column| plain(row.get(column)))))
-}
-
-fn plain(value: Option<&Json>) -> String {
-    match value {
-        None | Some(Json::Null) => String::new(),
-        Some(Json::String(text)) => text.clone(),
-        Some(Json::Array(items)) => items.iter().map(|item| plain(Some(item))).collect::<Vec<_>>().join("; "),
-        Some(Json::Number(n)) => match n.as_f64() {
-            Some(f) if n.is_f64() => trimmed(f),
-            _ => n.to_string(),
-        },
-        Some(other) => other.to_string(),
-    }
-}
-
-/// Six digits behind the point at most: what is measured is not known better.
-fn trimmed(n: f64) -> String {
-    let text = format!("{n:.6}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "0" || text == "-0" { n.to_string() } else { text.to_owned() }
 }
 
 fn short(text: &str) -> String {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value as Json};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -10,15 +12,15 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use super::reparse::{Change, Refusal, Wish};
 use crate::api::{
-    AggregateAnswer, AggregateRequest, Backend, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer,
-    FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, PatternsAnswer,
-    PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest,
-    SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    AggregateAnswer, AggregateRequest, Backend, Check, ContextAnswer, ContextRequest, ExportRequest, Facet, FacetValue,
+    FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest,
+    PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
+    ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::parse::Grammar;
 use crate::query::aggregate::{self, Limits, Reader};
-use crate::query::pipes::Run;
+use crate::query::pipes::{ROWS_MAX, Run, Stage};
 use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, Stop, SyntaxError};
 
 pub struct Pipeline {
@@ -38,10 +40,17 @@ impl Pipeline {
         Self { context, counters, budget, closing }
     }
 
+    fn pipeline(&self, text: &str) -> Result<query::pipes::Pipeline, QueryError> {
+        query::pipes::parse_pipeline_at(text, self.context.clock.now()).map_err(|error| syntax(&error, text))
+    }
+
     fn parse(&self, text: &str) -> Result<Expr, QueryError> {
         query::parse_at(text, self.context.clock.now()).map_err(|error| syntax(&error, text))
     }
 }
+
+/// An export ends when its client does; one that neither reads nor closes ends after this.
+const EXPORT_TIME_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 impl Backend for Pipeline {
     fn search(&self, request: SearchRequest) -> Result<SearchAnswer, QueryError> {
@@ -52,8 +61,7 @@ impl Backend for Pipeline {
                 message: "this is no cursor: pass next_cursor of the page before, as it is".to_owned(),
             })?),
         };
-        let pipeline = query::pipes::parse_pipeline_at(&request.query, self.context.clock.now())
-            .map_err(|error| syntax(&error, &request.query))?;
+        let pipeline = self.pipeline(&request.query)?;
         let run = Run {
             between: between(request.range),
             limit: request.limit,
@@ -115,6 +123,27 @@ impl Backend for Pipeline {
             missing: facet.missing,
         });
         Ok(FacetsAnswer { facets: facets.collect(), total: answer.total, partial: answer.partial })
+    }
+
+    fn export(
+        &self,
+        request: ExportRequest,
+        each: &mut dyn FnMut(Option<&[String]>, Map<String, Json>) -> bool,
+    ) -> Result<Option<Vec<String>>, QueryError> {
+        let mut pipeline = self.pipeline(&request.query)?;
+        if !request.fields.is_empty() {
+            pipeline.stages.push(Stage::Fields(request.fields));
+        }
+        let run = Run {
+            between: between(request.range),
+            // What pipes sort is a table, and as long as one may be.
+            limit: ROWS_MAX,
+            newest_first: request.sort == Sort::Newest,
+            after: None,
+            deadline: Instant::now() + EXPORT_TIME_MAX,
+            limits: Limits::default(),
+        };
+        self.context.engine.run_all(&pipeline, &run, each).map_err(stopped)
     }
 
     fn aggregate(&self, request: AggregateRequest) -> Result<AggregateAnswer, QueryError> {

@@ -91,7 +91,7 @@ impl Engine {
 }
 
 /// The documents of a segment within `between`; `None` when there are none.
-fn scope(segment: &Segment<'_>, between: Between) -> Option<Bits> {
+pub(super) fn scope(segment: &Segment<'_>, between: Between) -> Option<Bits> {
     let (low, high) = (segment.timestamps.min_value(), segment.timestamps.max_value());
     let (from, to) = (between.from.unwrap_or(i64::MIN), between.to.unwrap_or(i64::MAX));
     if segment.docs() == 0 || high < from || low >= to {

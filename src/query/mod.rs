@@ -10,6 +10,7 @@ mod bits;
 mod context;
 mod engine;
 mod error;
+mod export;
 mod facets;
 mod fields;
 mod glob;

@@ -196,3 +196,47 @@ fn records_go_through_pipes() {
     let piped = run(&store, "took:20 | extract \"took %{NUMBER:[a][b]:int}\" from message");
     assert_eq!(piped.rows[0]["a.b"], json!(2));
 }
+
+fn exported(store: &Fixture, text: &str, newest_first: bool, most: usize) -> (Vec<Json>, Option<Vec<String>>) {
+    let pipeline = parse_pipeline(text).unwrap_or_else(|err| panic!("{}", err.render(text)));
+    let run = Run {
+        between: Between::default(),
+        limit: 10,
+        newest_first,
+        after: None,
+        deadline: Instant::now() + Duration::from_secs(60),
+        limits: Limits::default(),
+    };
+    let mut rows = Vec::new();
+    let each = &mut |_: Option<&[String]>, row| {
+        rows.push(Json::Object(row));
+        rows.len() < most
+    };
+    let columns = store.engine.run_all(&pipeline, &run, each).unwrap();
+    (rows, columns)
+}
+
+#[test]
+fn an_export_has_every_record_in_order() {
+    // Two days, many minutes, several segments; times that are equal.
+    let line = |i: u64| {
+        let at = 1_790_035_000_000_000_000 + (i * 7_919 % 600) as i64 / 2 * 10_000_000_000;
+        Line::of(json!({"host": {"name": "n"}}), at, &format!("line {i}"), json!({"n": i}))
+    };
+    let store = fixture(&(0..600).map(line).collect::<Vec<_>>(), 90);
+    for newest_first in [true, false] {
+        let (rows, columns) = exported(&store, "", newest_first, usize::MAX);
+        assert_eq!((rows.len(), columns), (600, None));
+        let time = |row: &Json| row["@timestamp"].as_str().unwrap().to_owned();
+        assert!(rows.is_sorted_by(|a, b| if newest_first { time(a) >= time(b) } else { time(a) <= time(b) }));
+        let mut all: Vec<u64> = rows.iter().map(|row| row["n"].as_u64().unwrap()).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..600));
+    }
+    assert_eq!(exported(&store, "", true, 7).0.len(), 7);
+    let (rows, columns) =
+        exported(&store, "n:<50 | extract \"line %{INT:i:int}\" | where i:>=40 | limit 5 | fields i", true, 99);
+    assert_eq!((rows.len(), columns), (5, Some(vec!["i".to_owned()])));
+    let (rows, columns) = exported(&store, "n:<50 | stats count()", true, 99);
+    assert_eq!((rows, columns), (vec![json!({"count": 50})], Some(vec!["count".to_owned()])));
+}

@@ -81,6 +81,14 @@ impl Backend for Numbers {
         Ok(AggregateAnswer::default())
     }
 
+    fn export(
+        &self,
+        _: loghound::api::ExportRequest,
+        _: &mut dyn FnMut(Option<&[String]>, Map<String, Json>) -> bool,
+    ) -> Result<Option<Vec<String>>, QueryError> {
+        Ok(None)
+    }
+
     fn fields(&self, _: Instant) -> Result<Vec<FieldInfo>, QueryError> {
         Ok(Vec::new())
     }

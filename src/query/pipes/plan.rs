@@ -86,6 +86,48 @@ impl Engine {
         Ok(piped)
     }
 
+    /// Every record that gets through, or the rows of the table that the pipes make, until `each` says no. Gives the
+    /// columns, where there are some.
+    pub fn run_all(
+        &self,
+        pipeline: &Pipeline,
+        run: &Run,
+        each: &mut dyn FnMut(Option<&[String]>, Row) -> bool,
+    ) -> Result<Option<Vec<String>>, Stop> {
+        let streamed = |stage: &Stage| {
+            matches!(stage, Stage::Where(_) | Stage::Extract { .. } | Stage::Limit(_) | Stage::Fields(_))
+        };
+        if !pipeline.stages.iter().all(streamed) {
+            let piped = self.run(pipeline, run)?;
+            let columns = piped.columns.as_deref();
+            piped.rows.into_iter().all(|row| each(columns, row));
+            return Ok(piped.columns);
+        }
+        let aliases = self.language().aliases;
+        let mut captures = Captures::new();
+        let mut left: Vec<usize> =
+            pipeline.stages.iter().map(|stage| if let Stage::Limit(limit) = stage { *limit } else { 0 }).collect();
+        let columns = pipeline.stages.iter().rev().find_map(|stage| match stage {
+            Stage::Fields(fields) => Some(fields.as_slice()),
+            _ => None,
+        });
+        let mut one = |mut row: Row| {
+            for (stage, left) in pipeline.stages.iter().zip(&mut left) {
+                match stage {
+                    Stage::Where(expr) if !rows::fits(&row, expr, &aliases) => return true,
+                    Stage::Limit(_) if *left == 0 => return false,
+                    Stage::Limit(_) => *left -= 1,
+                    Stage::Fields(fields) => row = rows::only(&row, fields, &aliases),
+                    Stage::Extract { pattern, from } => rows::extract(&mut row, pattern, from, &mut captures, &aliases),
+                    _ => {}
+                }
+            }
+            each(columns, row)
+        };
+        self.export(&pipeline.expr, run.between, run.newest_first, run.deadline, &mut one)?;
+        Ok(columns.map(<[String]>::to_vec))
+    }
+
     fn records(&self, expr: Expr, run: &Run, limit: usize) -> Result<Piped, Stop> {
         let (between, newest_first, after, deadline) = (run.between, run.newest_first, run.after, run.deadline);
         let hits = self.search(&Search { expr, between, limit, newest_first, after, deadline })?;
