@@ -14,11 +14,7 @@ pub trait Backend: Send + Sync + 'static {
     fn aggregate(&self, request: AggregateRequest) -> Result<AggregateAnswer, QueryError>;
     /// Calls `each` with every matching record, or every row of a table with its columns, until it says no. Gives the
     /// columns, where there are some. Has no deadline: it lasts as long as its client reads.
-    fn export(
-        &self,
-        request: ExportRequest,
-        each: &mut dyn FnMut(Option<&[String]>, Map<String, Json>) -> bool,
-    ) -> Result<Option<Vec<String>>, QueryError>;
+    fn export(&self, request: ExportRequest, each: &mut ExportRow<'_>) -> Result<Option<Vec<String>>, QueryError>;
     /// The known fields with their types, by name.
     fn fields(&self, deadline: Instant) -> Result<Vec<FieldInfo>, QueryError>;
     fn context(&self, request: ContextRequest) -> Result<ContextAnswer, QueryError>;
@@ -134,6 +130,9 @@ pub struct FacetValue {
     pub value: Json,
     pub count: u64,
 }
+
+/// Takes a record, or a row with its columns, and says whether more is wanted.
+pub type ExportRow<'e> = dyn FnMut(Option<&[String]>, Map<String, Json>) -> bool + 'e;
 
 #[derive(Debug, Clone)]
 pub struct ExportRequest {
@@ -278,6 +277,9 @@ pub struct PatternsAnswer {
     pub total: u64,
     /// Those without a template.
     pub without: u64,
+    /// Where the sparklines begin, and how wide their steps are: Unix nanoseconds, nanoseconds.
+    pub start: i64,
+    pub interval: i64,
     pub partial: bool,
 }
 
@@ -291,6 +293,8 @@ pub struct Pattern {
     /// Times of its first and last record among them: Unix nanoseconds.
     pub first: i64,
     pub last: i64,
+    /// Records over time, in the answer's steps.
+    pub sparkline: Vec<u32>,
     pub grammar: Option<String>,
     /// The last one's line.
     pub example: Option<String>,

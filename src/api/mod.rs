@@ -24,10 +24,10 @@ mod tail;
 mod time;
 
 pub use backend::{
-    AggregateAnswer, AggregateRequest, Backend, Change, Check, ContextAnswer, ContextRequest, ExportRequest, Facet,
-    FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest,
-    Nearest, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange,
-    ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    AggregateAnswer, AggregateRequest, Backend, Change, Check, ContextAnswer, ContextRequest, ExportRequest, ExportRow,
+    Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer,
+    HistogramRequest, Nearest, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer,
+    ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
 pub use csv::{csv_cell, plain as csv_value};
 pub use listen::{Limited, serve};

@@ -22,6 +22,9 @@ pub struct PatternsBody {
     without: u64,
     /// Different templates among them, those beyond the limit included.
     templates: u64,
+    /// When the sparklines begin, RFC 3339, and how wide their steps are.
+    sparkline_start: String,
+    sparkline_interval_ms: f64,
     /// Most frequent first.
     patterns: Vec<PatternBody>,
     partial: bool,
@@ -38,6 +41,8 @@ pub struct PatternBody {
     /// Its first and its last record among those that match, RFC 3339.
     first_seen: String,
     last_seen: String,
+    /// Records in each thirtieth of the time that the records looked at span.
+    sparkline: Vec<u32>,
     /// The grammar of the last one; null where none knew the line.
     grammar: Option<String>,
     /// The last one's line.
@@ -82,6 +87,7 @@ impl From<Pattern> for PatternBody {
             count: pattern.count,
             first_seen: format_rfc3339(pattern.first),
             last_seen: format_rfc3339(pattern.last),
+            sparkline: pattern.sparkline,
             grammar: pattern.grammar,
             example: pattern.example,
             examples: pattern.examples,
@@ -116,6 +122,8 @@ pub async fn patterns(State(shared): State<Shared>, params: Result<Params, Probl
             total: answer.total,
             without: answer.without,
             templates: answer.templates,
+            sparkline_start: format_rfc3339(answer.start),
+            sparkline_interval_ms: answer.interval as f64 / 1e6,
             patterns: answer.patterns.into_iter().map(PatternBody::from).collect(),
             partial: answer.partial,
         })

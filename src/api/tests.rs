@@ -107,11 +107,7 @@ impl Backend for Fake {
         Ok(AggregateAnswer { total: 3, aggregations: object(json!({"n": {"value": 3}})), partial: false })
     }
 
-    fn export(
-        &self,
-        r: ExportRequest,
-        each: &mut dyn FnMut(Option<&[String]>, serde_json::Map<String, Json>) -> bool,
-    ) -> Result<Option<Vec<String>>, QueryError> {
+    fn export(&self, r: ExportRequest, each: &mut ExportRow<'_>) -> Result<Option<Vec<String>>, QueryError> {
         self.note(&r.query, format!("{} {:?} {:?}", r.query, r.sort, r.fields))?;
         let columns = (!r.fields.is_empty()).then_some(r.fields);
         let lines = if r.query == "nothing" { 0 } else { 3_000 };
@@ -144,7 +140,7 @@ impl Backend for Fake {
             nearest: Some(nearest),
             ..Pattern::default()
         };
-        Ok(PatternsAnswer { patterns: vec![pattern], templates: 5, total: 9, without: 1, partial: false })
+        Ok(PatternsAnswer { patterns: vec![pattern], templates: 5, total: 9, without: 1, ..PatternsAnswer::default() })
     }
 
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {
@@ -229,7 +225,9 @@ async fn queries_are_answered_with_what_was_asked() {
         (
             "/api/v1/patterns?q=level:E&from=1970-01-01&limit=5",
             "level:E TimeRange { from: Some(0), to: None } 5",
-            json!({"total": 9, "without": 1, "templates": 5, "partial": false, "patterns": [{
+            json!({"total": 9, "without": 1, "templates": 5, "partial": false,
+                "sparkline_start": "1970-01-01T00:00:00.000Z", "sparkline_interval_ms": 0.0, "patterns": [{
+                "sparkline": [],
                 "id": 7, "text": "a b <*>", "count": 2, "first_seen": "1970-01-01T00:00:00.000Z",
                 "last_seen": "1970-01-01T00:00:00.000Z", "grammar": null, "example": null, "examples": [], "new": true,
                 "nearest": {"id": 3, "text": "a <*>", "difference": [{"change": "new", "text": "b"}]}}]}),

@@ -38,6 +38,10 @@ struct Answer {
     templates: u64,
     patterns: Vec<Pattern>,
     #[serde(default)]
+    sparkline_start: String,
+    #[serde(default)]
+    sparkline_interval_ms: f64,
+    #[serde(default)]
     partial: bool,
 }
 
@@ -48,6 +52,8 @@ struct Pattern {
     count: u64,
     first_seen: String,
     last_seen: String,
+    #[serde(default)]
+    sparkline: Vec<u64>,
     grammar: Option<String>,
     example: Option<String>,
     examples: Vec<Vec<String>>,
@@ -108,19 +114,38 @@ async fn ask(args: Args) -> anyhow::Result<()> {
 }
 
 fn table(answer: &Answer) -> String {
-    let mut out = format!("{:>10} {:>6}  new {:>7}  pattern\n", "count", "share", "id");
+    let sparks = answer.patterns.iter().any(|pattern| !pattern.sparkline.is_empty());
+    let title = if sparks { format!("{:SPARK_CHARS$}  ", "over time") } else { String::new() };
+    let mut out = format!("{:>10} {:>6}  new {:>7}  {title}pattern\n", "count", "share", "id");
     for pattern in &answer.patterns {
         let share = 100.0 * pattern.count as f64 / answer.total.max(1) as f64;
         let mark = if pattern.new { "new" } else { "" };
         // A text that was forgotten is shown by a line that has it.
         let text = pattern.text.as_deref().or(pattern.example.as_deref()).unwrap_or_default();
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{:>10} {share:>5.1}%  {mark:3} {:>7}  {}", pattern.count, pattern.id, printable(text));
+        let spark = if sparks { format!("{}  ", spark(&pattern.sparkline)) } else { String::new() };
+        let (count, id, text) = (pattern.count, pattern.id, printable(text));
+        let _ = writeln!(out, "{count:>10} {share:>5.1}%  {mark:3} {id:>7}  {spark}{text}");
         if let Some(nearest) = &pattern.nearest {
             let _ = writeln!(out, "{:>30}  like {}: {}", "", nearest.id, printable(&marked(&nearest.difference)));
         }
     }
     out
+}
+
+/// Characters of a sparkline.
+const SPARK_CHARS: usize = 15;
+
+/// Counts over time as blocks of eight heights; a blank is none at all.
+fn spark(counts: &[u64]) -> String {
+    let steps: Vec<u64> =
+        counts.chunks(counts.len().div_ceil(SPARK_CHARS).max(1)).map(|some| some.iter().sum()).collect();
+    let most = steps.iter().copied().max().unwrap_or(0);
+    let block = |count: u64| match (count * 7).checked_div(most) {
+        Some(height) if count > 0 => char::from_u32('▁' as u32 + height as u32).unwrap_or('█'),
+        _ => ' ',
+    };
+    format!("{:SPARK_CHARS$}", steps.into_iter().map(block).collect::<String>())
 }
 
 /// `[-gone-]` and `{+new+}`, as `git diff --word-diff` marks them.
@@ -167,5 +192,12 @@ mod tests {
              \x20                               like 3: lease of <*> [-lost-] {+expired+}\n\
              \x20        1   6.2%            4  a ␛[2J line\n"
         );
+    }
+
+    #[test]
+    fn a_sparkline_has_eight_heights() {
+        assert_eq!(spark(&[0, 1, 4, 8]), " ▁▄█           ");
+        assert_eq!(spark(&[1; 30]), "█".repeat(15));
+        assert_eq!(spark(&[]), " ".repeat(15));
     }
 }

@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value as Json};
-
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::reparse::{Change, Refusal, Wish};
 use crate::api::{
-    AggregateAnswer, AggregateRequest, Backend, Check, ContextAnswer, ContextRequest, ExportRequest, Facet, FacetValue,
-    FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest,
+    AggregateAnswer, AggregateRequest, Backend, Check, ContextAnswer, ContextRequest, ExportRequest, ExportRow, Facet,
+    FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest,
     PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
     ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
@@ -125,11 +123,7 @@ impl Backend for Pipeline {
         Ok(FacetsAnswer { facets: facets.collect(), total: answer.total, partial: answer.partial })
     }
 
-    fn export(
-        &self,
-        request: ExportRequest,
-        each: &mut dyn FnMut(Option<&[String]>, Map<String, Json>) -> bool,
-    ) -> Result<Option<Vec<String>>, QueryError> {
+    fn export(&self, request: ExportRequest, each: &mut ExportRow<'_>) -> Result<Option<Vec<String>>, QueryError> {
         let mut pipeline = self.pipeline(&request.query)?;
         if !request.fields.is_empty() {
             pipeline.stages.push(Stage::Fields(request.fields));
@@ -187,6 +181,8 @@ impl Backend for Pipeline {
             templates: counted.templates,
             total: counted.total,
             without: counted.without,
+            start: counted.start,
+            interval: counted.interval,
             partial: counted.partial || late,
         })
     }

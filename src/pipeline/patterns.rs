@@ -28,7 +28,7 @@ pub fn described(
 }
 
 fn pattern(counted: query::Pattern, miner: Option<&Miner>, from: Option<i64>, late: bool) -> Pattern {
-    let query::Pattern { template, count, first, last, sample } = counted;
+    let query::Pattern { template, count, first, last, sparkline, sample } = counted;
     let text = |name: &str| sample.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
     let id = TemplateId::from(template);
     let view = miner.and_then(|miner| miner.template(id));
@@ -39,6 +39,7 @@ fn pattern(counted: query::Pattern, miner: Option<&Miner>, from: Option<i64>, la
         count,
         first,
         last,
+        sparkline,
         grammar: text("grammar"),
         example: text("message"),
         nearest: miner.filter(|_| new && !late).and_then(|miner| nearest(miner, id)),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value as Json};
 
+use super::bits::Bits;
 use super::record::stream_half;
 use super::segment::{Language, Segment, Stop};
 use crate::store::ShardView;
@@ -33,6 +34,9 @@ impl Place {
         Some(Self { timestamp: part(0)? as i64, id: part(16)?, stream: part(32)? })
     }
 }
+
+/// Documents whose times are read together.
+const TIMES_AT_ONCE: usize = 256;
 
 /// The first of the records offered, in either order of time.
 #[derive(Default)]
@@ -67,9 +71,25 @@ impl Best {
         size_of::<Self>() + self.heap.capacity() * size_of::<Ranked>()
     }
 
+    /// [`Best::offer`] of many documents, in order: their times are read together.
+    pub fn offer_all(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, docs: &Bits) {
+        let mut times = [None; TIMES_AT_ONCE];
+        docs.each_block(&mut Vec::with_capacity(TIMES_AT_ONCE), |block| {
+            let times = &mut times[..block.len()];
+            segment.timestamps.first_vals(block, times);
+            for (doc, time) in block.iter().zip(times) {
+                self.offer_at(shard, ord, segment, *doc, time.unwrap_or(0));
+            }
+        });
+    }
+
     pub fn offer(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, doc: u32) {
+        self.offer_at(shard, ord, segment, doc, segment.timestamps.first(doc).unwrap_or(0));
+    }
+
+    #[inline]
+    fn offer_at(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, doc: u32, timestamp: i64) {
         self.offered += 1;
-        let timestamp = segment.timestamps.first(doc).unwrap_or(0);
         // Most documents are older than the worst that is kept already; that needs their time alone.
         if self.heap.len() >= self.limit
             && self.heap.peek().is_none_or(|worst| worse_time(timestamp, worst.place.timestamp, self.newest_first))

@@ -21,6 +21,8 @@ pub struct Pattern {
     /// The times of its first and its last record among them: Unix nanoseconds.
     pub first: i64,
     pub last: i64,
+    /// Over time, in steps of [`Patterns::interval`] from [`Patterns::start`].
+    pub sparkline: Vec<u32>,
     /// The last one.
     pub sample: Map<String, Json>,
 }
@@ -35,13 +37,20 @@ pub struct Patterns {
     pub total: u64,
     /// Those without a template.
     pub without: u64,
+    /// Where the sparklines begin, and how wide their steps are: Unix nanoseconds, nanoseconds.
+    pub start: i64,
+    pub interval: i64,
     pub partial: bool,
 }
+
+/// Steps of a sparkline.
+const SPARKS: usize = 30;
 
 struct Tally {
     count: u64,
     first: i64,
     last: i64,
+    sparkline: [u32; SPARKS],
     /// Shard, segment and document of the last one.
     at: (Arc<ShardView>, u32, u32),
 }
@@ -50,6 +59,11 @@ impl Engine {
     pub fn patterns(&self, expr: &Expr, between: Between, limit: usize, deadline: Instant) -> Result<Patterns, Stop> {
         let mut answer = Patterns::default();
         let mut tallies: HashMap<u64, Tally, FixedState> = HashMap::default();
+        let span = self.span(between)?;
+        if let Some((first, last)) = span {
+            (answer.start, answer.interval) = (first, (last - first) / SPARKS as i64 + 1);
+        }
+        let (start, interval) = (answer.start, answer.interval.max(1));
         answer.partial = self.scan(expr, between, deadline, true, |shard, ord, segment, docs| {
             answer.total += docs.count();
             for doc in docs.iter() {
@@ -62,9 +76,12 @@ impl Engine {
                     count: 0,
                     first: at,
                     last: at,
+                    sparkline: [0; SPARKS],
                     at: (Arc::clone(shard), ord, doc),
                 });
                 tally.count += 1;
+                let step = (at.saturating_sub(start) / interval).clamp(0, SPARKS as i64 - 1);
+                tally.sparkline[step as usize] += 1;
                 tally.first = tally.first.min(at);
                 if at > tally.last {
                     tally.last = at;
@@ -78,10 +95,17 @@ impl Engine {
         tallies.sort_unstable_by_key(|(template, tally)| (std::cmp::Reverse(tally.count), *template));
         tallies.truncate(limit);
         let language = self.language();
-        for (template, Tally { count, first, last, at: (shard, ord, doc) }) in tallies {
+        for (template, Tally { count, first, last, sparkline, at: (shard, ord, doc) }) in tallies {
             let reader = shard.searcher().segment_reader(ord);
             let segment = Segment::open(&shard, reader, &language, deadline)?;
-            answer.patterns.push(Pattern { template, count, first, last, sample: segment.record(doc)? });
+            answer.patterns.push(Pattern {
+                template,
+                count,
+                first,
+                last,
+                sparkline: sparkline.to_vec(),
+                sample: segment.record(doc)?,
+            });
         }
         Ok(answer)
     }

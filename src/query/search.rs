@@ -43,7 +43,7 @@ impl Engine {
             |shard, ord, segment, docs| {
                 hits.total += docs.count();
                 if search.limit > 0 {
-                    docs.iter().for_each(|doc| best.offer(shard, ord, segment, doc));
+                    best.offer_all(shard, ord, segment, docs);
                 }
                 Ok(())
             },

@@ -134,6 +134,9 @@ fn counts_come_from_the_records() {
     assert_eq!((all.total, all.without, all.templates, all.partial), (9, 2, 2, false));
     assert_eq!(brief(&all), [(2, 5, 1_000_000_000, 2 * DAY), (1, 2, 0, 2 * DAY + 2_000_000_000)]);
     assert_eq!(all.patterns[0].sample["message"], "line 6 of 9");
+    let steps = &all.patterns[0].sparkline;
+    assert_eq!((steps.len(), steps.iter().sum::<u32>(), steps[0], steps[29]), (30, 5, 1, 1));
+    assert_eq!(all.interval, (2 * DAY + 2_000_000_000) / 30 + 1);
     let day = counted("", Between { from: Some(DAY), to: Some(2 * DAY) }, 10);
     assert_eq!(brief(&day), [(2, 3, DAY, DAY + 2_000_000_000)]);
     let one = counted("NOT template:1", Between::default(), 1);

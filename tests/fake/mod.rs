@@ -84,7 +84,7 @@ impl Backend for Numbers {
     fn export(
         &self,
         _: loghound::api::ExportRequest,
-        _: &mut dyn FnMut(Option<&[String]>, Map<String, Json>) -> bool,
+        _: &mut loghound::api::ExportRow<'_>,
     ) -> Result<Option<Vec<String>>, QueryError> {
         Ok(None)
     }

@@ -1,5 +1,7 @@
 //! Documents by a word or a value in no field in particular.
 
+use std::borrow::Cow;
+
 use tantivy::columnar::DynamicColumn;
 use tantivy::query::{EnableScoring, PhraseQuery, Query};
 use tantivy::{DocSet, InvertedIndexReader, TERMINATED, Term};
@@ -9,7 +11,7 @@ use super::named::column_name;
 use super::{Found, Segment, Stop};
 use crate::query::ast::Test;
 use crate::query::bits::Bits;
-use crate::query::glob::Step;
+use crate::query::glob::{Glob, Step};
 use crate::query::matches;
 use crate::query::number::Num;
 use crate::store::STAMP_PREFIX;
@@ -42,7 +44,11 @@ impl Segment<'_> {
             Test::Wildcard { words, .. } if words.len() == 1 && !words[0].is_anything() => {
                 let glob = &words[0];
                 let index = self.reader.inverted_index(self.shard.fields.text)?;
-                self.dictionary(&index, "", &mut found.sure, |word| glob.is_match(word))?;
+                // Terms are words; those that begin as the pattern does stand together.
+                let prefix = glob.prefix();
+                self.dictionary(&index, &prefix, &mut found.sure, |rest| {
+                    prefix.is_empty() && glob.is_match(rest) || glob.is_match(&format!("{prefix}{rest}"))
+                })?;
                 self.bare_values(test, &mut found)?;
                 let header = match (glob.0.first(), glob.0.get(1)) {
                     (Some(Step::Char(c)), Some(Step::Char(d))) => "iwef".contains(*c) && d.is_ascii_digit(),
@@ -127,7 +133,10 @@ impl Segment<'_> {
 
     /// Every value outside the text index: keywords, identifiers, numbers, bools, times.
     pub(super) fn bare_values(&self, test: &Test, found: &mut Found) -> Result<(), Stop> {
-        let fits = |value: &str| quick(test, value) && matches::bare_fits_str(test, value);
+        let needle = needle(test);
+        let fits = |value: &str| {
+            needle.as_deref().is_none_or(|needle| holds(needle, value)) && matches::bare_fits_str(test, value)
+        };
         for field in [self.shard.fields.kw, self.shard.fields.ident] {
             self.json_dictionary(field, &mut found.sure, test, fits)?;
         }
@@ -210,8 +219,19 @@ impl Segment<'_> {
 
 /// A cheap no: the words asked for are not even in the bytes. Case outside ASCII is left to the real test.
 pub(super) fn quick(test: &Test, value: &str) -> bool {
-    let Test::Value { words, .. } = test else { return true };
-    let Some(word) = words.first() else { return true };
+    needle(test).is_none_or(|needle| holds(&needle, value))
+}
+
+/// What must stand in a value's words, lower-cased.
+fn needle(test: &Test) -> Option<Cow<'_, str>> {
+    match test {
+        Test::Value { words, .. } => words.first().map(|word| Cow::Borrowed(word.as_str())),
+        Test::Wildcard { words, .. } => words.iter().flat_map(Glob::fragments).max_by_key(String::len).map(Cow::Owned),
+        _ => None,
+    }
+}
+
+fn holds(word: &str, value: &str) -> bool {
     if !word.is_ascii() || !value.is_ascii() || word.len() > value.len() {
         return !(word.is_ascii() && value.is_ascii());
     }

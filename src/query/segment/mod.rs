@@ -73,6 +73,9 @@ impl Language {
     }
 }
 
+/// Documents whose values are read together.
+const READ_AT_ONCE: usize = 256;
+
 /// One segment, open for a query.
 pub struct Segment<'s> {
     pub shard: &'s ShardView,
@@ -260,9 +263,18 @@ impl<'s> Segment<'s> {
         let mut known = self.by_grammar.borrow_mut();
         let sets = known.get_or_insert_with(|| {
             let mut sets = vec![self.none(); self.shard.grammars().len()];
-            for doc in 0..self.docs() {
-                if let Some(docs) = self.grammars.first(doc).and_then(|number| sets.get_mut(number as usize)) {
-                    docs.set(doc);
+            // Many at once: this is read for most queries.
+            let (mut block, mut numbers) = ([0u32; READ_AT_ONCE], [None; READ_AT_ONCE]);
+            for start in (0..self.docs()).step_by(READ_AT_ONCE) {
+                let len = READ_AT_ONCE.min((self.docs() - start) as usize);
+                let (block, numbers) = (&mut block[..len], &mut numbers[..len]);
+                block.iter_mut().zip(start..).for_each(|(slot, doc)| *slot = doc);
+                numbers.fill(None);
+                self.grammars.first_vals(block, numbers);
+                for (doc, number) in block.iter().zip(numbers) {
+                    if let Some(docs) = number.and_then(|number| sets.get_mut(number as usize)) {
+                        docs.set(*doc);
+                    }
                 }
             }
             sets.into()

@@ -7,6 +7,7 @@
 //! the process runs: about 40 bytes a name.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -18,8 +19,32 @@ use crate::query::ast::Test;
 use crate::query::glob::{Glob, Step, is_word_char};
 
 /// The vocabularies of segments that were searched; those of segments that merges took away are forgotten in time.
-#[derive(Default)]
-pub struct Vocabularies(Mutex<HashMap<(SegmentId, Field), Arc<Vocabulary>>>);
+pub type Vocabularies = Kept<(SegmentId, Field), Vocabulary>;
+
+/// What was made of segments, which never change, and is of use to later queries.
+pub struct Kept<K, V: ?Sized>(Mutex<HashMap<K, Arc<V>>>);
+
+impl<K, V: ?Sized> Default for Kept<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq, V: ?Sized> Kept<K, V> {
+    /// What is known under `key`, or what `make` gives. Two queries may both make it: neither waits for the other.
+    pub fn get<E>(&self, key: K, make: impl FnOnce() -> Result<Arc<V>, E>) -> Result<Arc<V>, E> {
+        if let Some(known) = self.0.lock().get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let made = make()?;
+        let mut known = self.0.lock();
+        if known.len() >= SEGMENTS_MAX {
+            known.clear();
+        }
+        known.insert(key, Arc::clone(&made));
+        Ok(made)
+    }
+}
 
 /// Segments remembered at once.
 const SEGMENTS_MAX: usize = 4_096;
@@ -92,17 +117,7 @@ impl Segment<'_> {
     /// The vocabulary of `kw` or `ident`.
     pub(super) fn vocabulary(&self, field: Field) -> Result<Arc<Vocabulary>, Stop> {
         let key = (self.reader.segment_id(), field);
-        if let Some(known) = self.language.vocabularies.0.lock().get(&key) {
-            return Ok(Arc::clone(known));
-        }
-        // Two queries may both make it: neither waits for the other.
-        let made = Arc::new(self.read_vocabulary(field)?);
-        let mut known = self.language.vocabularies.0.lock();
-        if known.len() >= SEGMENTS_MAX {
-            known.clear();
-        }
-        known.insert(key, Arc::clone(&made));
-        Ok(made)
+        self.language.vocabularies.get(key, || self.read_vocabulary(field).map(Arc::new))
     }
 
     fn read_vocabulary(&self, field: Field) -> Result<Vocabulary, Stop> {
