@@ -47,7 +47,7 @@ impl Backend for Numbers {
     }
 
     fn search(&self, r: SearchRequest) -> Result<SearchAnswer, QueryError> {
-        if let Err(err) = loghound::query::parse(&r.query) {
+        if let Err(err) = loghound::query::pipes::parse_pipeline(&r.query) {
             let rendered = err.render(&r.query);
             return Err(QueryError::Syntax {
                 offset: err.offset,
@@ -83,10 +83,10 @@ impl Backend for Numbers {
 
     fn export(
         &self,
-        _: loghound::api::ExportRequest,
+        r: loghound::api::ExportRequest,
         _: &mut loghound::api::ExportRow<'_>,
     ) -> Result<Option<Vec<String>>, QueryError> {
-        Ok(None)
+        Ok((!r.fields.is_empty()).then_some(r.fields))
     }
 
     fn fields(&self, _: Instant) -> Result<Vec<FieldInfo>, QueryError> {
