@@ -5,6 +5,8 @@ use std::time::Instant;
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
+use crate::query::SavedQuery;
+
 /// Who answers queries. The methods block: the API calls them off the event loop and gives each a deadline, after
 /// which an implementation stops with [`QueryError::Deadline`] or returns what it has with `partial` set.
 pub trait Backend: Send + Sync + 'static {
@@ -15,6 +17,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Calls `each` with every matching record, or every row of a table with its columns, until it says no. Gives the
     /// columns, where there are some. Has no deadline: it lasts as long as its client reads.
     fn export(&self, request: ExportRequest, each: &mut ExportRow<'_>) -> Result<Option<Vec<String>>, QueryError>;
+    /// By name.
+    fn saved_queries(&self) -> Vec<SavedQuery>;
+    /// Keeps a query in the place of one with its name; refuses one that cannot be read.
+    fn save_query(&self, query: SavedQuery) -> Result<(), QueryError>;
+    /// False when there is none of that name.
+    fn delete_query(&self, name: &str) -> Result<bool, QueryError>;
     /// The known fields with their types, by name.
     fn fields(&self, deadline: Instant) -> Result<Vec<FieldInfo>, QueryError>;
     fn context(&self, request: ContextRequest) -> Result<ContextAnswer, QueryError>;

@@ -20,6 +20,7 @@ mod patterns;
 mod raw_target;
 mod routes;
 mod run;
+mod saved;
 mod tail;
 mod time;
 

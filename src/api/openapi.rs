@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{aggregate, export, grammars, handlers, health, patterns, tail};
+use super::{aggregate, export, grammars, handlers, health, patterns, saved, tail};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,7 @@ use super::{aggregate, export, grammars, handlers, health, patterns, tail};
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
         grammars::grammars, grammars::preview, grammars::reparse, grammars::progress,
         patterns::patterns, aggregate::aggregate, export::export,
+        saved::list, saved::show, saved::save, saved::delete,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),

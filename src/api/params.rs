@@ -1,4 +1,4 @@
-//! A request's parameters: the query string of a GET, and a JSON object or a form in the body of a POST, read the
+//! A request's parameters: the query string of a GET, and a JSON object or a form in the body of a POST or PUT, read the
 //! same way, each refusal naming the parameter and what it accepts.
 
 use axum::body::Bytes;
@@ -25,7 +25,7 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let mut pairs = decode_form(request.uri().query().unwrap_or_default());
-        if request.method() == Method::POST {
+        if matches!(*request.method(), Method::POST | Method::PUT) {
             let headers = request.headers().clone();
             let body = Bytes::from_request(request, state).await.map_err(|rejection| {
                 let status = rejection.status();

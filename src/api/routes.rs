@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::error::Problem;
 use super::run::Shared;
-use super::{Backend, aggregate, export, grammars, handlers, health, home, openapi, patterns, tail};
+use super::{Backend, aggregate, export, grammars, handlers, health, home, openapi, patterns, saved, tail};
 use crate::telemetry::Metrics;
 
 /// Limits of the HTTP side.
@@ -77,6 +77,8 @@ pub fn router(
         .route("/api/v1/facets", get(handlers::facets).post(handlers::facets))
         .route("/api/v1/aggregate", get(aggregate::aggregate).post(aggregate::aggregate))
         .route("/api/v1/export", get(export::export).post(export::export))
+        .route("/api/v1/queries", get(saved::list))
+        .route("/api/v1/queries/{name}", get(saved::show).put(saved::save).delete(saved::delete))
         .route("/api/v1/patterns", get(patterns::patterns).post(patterns::patterns))
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))

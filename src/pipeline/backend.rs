@@ -19,7 +19,7 @@ use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::parse::Grammar;
 use crate::query::aggregate::{self, Limits, Reader};
 use crate::query::pipes::{ROWS_MAX, Run, Stage};
-use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, Stop, SyntaxError};
+use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, SaveError, SavedQuery, Stop, SyntaxError};
 
 pub struct Pipeline {
     context: Arc<Context>,
@@ -154,6 +154,19 @@ impl Backend for Pipeline {
             aggregations: aggregate::to_json(&wanted, &answer.answers),
             partial: answer.partial,
         })
+    }
+
+    fn saved_queries(&self) -> Vec<SavedQuery> {
+        self.context.saved.all()
+    }
+
+    fn save_query(&self, query: SavedQuery) -> Result<(), QueryError> {
+        self.pipeline(&query.query)?;
+        self.context.saved.put(query).map(|_| ()).map_err(not_saved)
+    }
+
+    fn delete_query(&self, name: &str) -> Result<bool, QueryError> {
+        self.context.saved.delete(name).map_err(not_saved)
     }
 
     fn fields(&self, _deadline: Instant) -> Result<Vec<FieldInfo>, QueryError> {
@@ -311,6 +324,14 @@ fn refused(refusal: Refusal) -> QueryError {
 
 fn between(range: TimeRange) -> Between {
     Between { from: range.from, to: range.to }
+}
+
+fn not_saved(error: SaveError) -> QueryError {
+    match error {
+        SaveError::Name => QueryError::BadParameter { name: "name", message: error.to_string() },
+        SaveError::Full => QueryError::Conflict(error.to_string()),
+        SaveError::Write { .. } => QueryError::Internal(error.to_string()),
+    }
 }
 
 fn syntax(error: &SyntaxError, text: &str) -> QueryError {

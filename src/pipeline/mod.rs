@@ -44,7 +44,7 @@ use crate::ingest::dead_letters::{DeadLetter, DeadLetters};
 use crate::ingest::frame;
 use crate::journal::{self, Journal, Position};
 use crate::parse::Grammars;
-use crate::query::Engine;
+use crate::query::{Engine, SavedQueries};
 use crate::record::Batch;
 use crate::store::{self, Store};
 use crate::telemetry::Metrics;
@@ -62,6 +62,7 @@ pub struct Context {
     pub tails: TailHub,
     pub engine: Engine,
     pub reparse: reparse::Reparse,
+    pub saved: SavedQueries,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub limits: frame::Limits,
@@ -239,6 +240,8 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
             templates.clone(),
             &settings.data_dir,
         ),
+        saved: SavedQueries::open(&settings.data_dir)
+            .map_err(|error| RunError::Start(format!("saved queries: {error}")))?,
         store,
         templates,
         recovered_through: *journal.durable().borrow(),

@@ -1,6 +1,7 @@
 //! The newest, or oldest, of many records: kept as addresses, rebuilt at the end.
 
-use std::collections::BinaryHeap;
+use std::collections::hash_map::Entry;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -112,11 +113,19 @@ impl Best {
     #[expect(clippy::type_complexity, reason = "each record with its place")]
     /// The records, first first. Only these are rebuilt.
     pub fn records(self, language: &Language, deadline: Instant) -> Result<Vec<(Place, Map<String, Json>)>, Stop> {
-        let mut records = Vec::with_capacity(self.heap.len());
-        for Ranked { place, address: (shard, ord, doc), .. } in self.heap.into_sorted_vec() {
-            let reader = shard.searcher().segment_reader(ord);
-            let segment = Segment::open(&shard, reader, language, deadline)?;
-            records.push((place, segment.record(doc)?));
+        let ranked = self.heap.into_sorted_vec();
+        let mut records = Vec::with_capacity(ranked.len());
+        // Opening a segment costs more than a record, and neighbours share a block of stored lines.
+        let mut open: HashMap<(*const ShardView, u32), Segment<'_>> = HashMap::new();
+        for Ranked { place, address: (shard, ord, doc), .. } in &ranked {
+            let segment = match open.entry((Arc::as_ptr(shard), *ord)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let reader = shard.searcher().segment_reader(*ord);
+                    new.insert(Segment::open(shard, reader, language, deadline)?)
+                }
+            };
+            records.push((*place, segment.record(*doc)?));
         }
         Ok(records)
     }

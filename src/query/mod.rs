@@ -23,6 +23,7 @@ mod number;
 mod patterns;
 pub mod pipes;
 mod record;
+mod saved;
 mod search;
 mod segment;
 mod unknown;
@@ -43,6 +44,7 @@ pub use patterns::{Pattern, Patterns};
 #[cfg(test)]
 use record::parse_event_id;
 pub use record::{Parts, build_record, event_id};
+pub use saved::{SaveError, SavedQueries, SavedQuery};
 pub use search::{Hits, Search};
 pub use segment::{Language, Stop};
 

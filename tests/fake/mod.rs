@@ -89,6 +89,18 @@ impl Backend for Numbers {
         Ok((!r.fields.is_empty()).then_some(r.fields))
     }
 
+    fn saved_queries(&self) -> Vec<loghound::query::SavedQuery> {
+        Vec::new()
+    }
+
+    fn save_query(&self, _: loghound::query::SavedQuery) -> Result<(), QueryError> {
+        Ok(())
+    }
+
+    fn delete_query(&self, _: &str) -> Result<bool, QueryError> {
+        Ok(false)
+    }
+
     fn fields(&self, _: Instant) -> Result<Vec<FieldInfo>, QueryError> {
         Ok(Vec::new())
     }
