@@ -43,6 +43,8 @@ pub struct Piped {
     pub partial: bool,
 }
 
+/// Groups on all levels of a `stats` before further pipes choose among its rows: each takes some hundred bytes.
+const GROUPS_MAX: usize = 2 * ROWS_MAX;
 /// Records looked at in one go where a pipe decides which are shown.
 const PAGE: usize = 2_000;
 
@@ -335,7 +337,7 @@ impl Engine {
             };
             request = vec![Aggregation { name: by.field.clone(), kind, subs: request }];
         }
-        let limits = Limits { groups: usize::MAX, ..run.limits };
+        let limits = Limits { groups: GROUPS_MAX, ..run.limits };
         let found = self.aggregate(expr, run.between, &request, limits, run.deadline)?;
         let seconds = self.seconds(run.between)?;
         let mut piped =

@@ -44,7 +44,8 @@ pub enum Stop {
     )]
     Memory { limit_bytes: usize },
     #[error(
-        "the answer has more than {groups_max} groups: ask for fewer values of each field, or for longer steps of time"
+        "the answer has more than {groups_max} groups: ask for fewer values of each field (`| top 10`), or for longer steps \
+         of time"
     )]
     Groups { groups_max: usize },
     #[error("cannot read the shard: {0}")]
