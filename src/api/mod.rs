@@ -4,6 +4,7 @@
 //! event loop, a bounded number at a time, each with a deadline. Every answer that is not a success is an RFC 9457
 //! problem (`error`), missing routes and wrong methods included.
 
+mod anomalies;
 mod backend;
 mod error;
 mod grammars;
@@ -21,8 +22,9 @@ mod tail;
 mod time;
 
 pub use backend::{
-    Backend, Change, Check, ContextAnswer, ContextRequest, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo,
-    GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, Nearest, Pattern, PatternsAnswer, PatternsRequest,
+    AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, Backend, Change, Check, ContextAnswer, ContextRequest,
+    DetectorInfo, DetectorsAnswer, Example, Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo,
+    GrammarsAnswer, HistogramAnswer, HistogramRequest, Influencer, Nearest, Pattern, PatternsAnswer, PatternsRequest,
     QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
     Sort, TailEvent, TimeRange,
 };

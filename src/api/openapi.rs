@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{grammars, handlers, health, patterns, tail};
+use super::{anomalies, grammars, handlers, health, patterns, tail};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,16 +18,23 @@ use super::{grammars, handlers, health, patterns, tail};
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
         grammars::grammars, grammars::preview, grammars::reparse, grammars::progress,
         patterns::patterns,
+        anomalies::anomalies, anomalies::detectors,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),
-    tags((name = "query"), (name = "grammars"), (name = "health")),
+    tags((name = "query"), (name = "detect"), (name = "grammars"), (name = "health")),
 )]
 struct Description;
 
 /// The paths that a POST asks as well, with the GET's parameters as a JSON object.
-const POSTED: &[&str] =
-    &["/api/v1/search", "/api/v1/histogram", "/api/v1/facets", "/api/v1/context", "/api/v1/patterns"];
+const POSTED: &[&str] = &[
+    "/api/v1/search",
+    "/api/v1/histogram",
+    "/api/v1/facets",
+    "/api/v1/context",
+    "/api/v1/patterns",
+    "/api/v1/anomalies",
+];
 
 pub(super) fn description() -> utoipa::openapi::OpenApi {
     let mut description = Description::openapi();

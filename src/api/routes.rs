@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::error::Problem;
 use super::run::Shared;
-use super::{Backend, grammars, handlers, health, home, openapi, patterns, tail};
+use super::{Backend, anomalies, grammars, handlers, health, home, openapi, patterns, tail};
 use crate::telemetry::Metrics;
 
 /// Limits of the HTTP side.
@@ -76,6 +76,8 @@ pub fn router(
         .route("/api/v1/histogram", get(handlers::histogram).post(handlers::histogram))
         .route("/api/v1/facets", get(handlers::facets).post(handlers::facets))
         .route("/api/v1/patterns", get(patterns::patterns).post(patterns::patterns))
+        .route("/api/v1/anomalies", get(anomalies::anomalies).post(anomalies::anomalies))
+        .route("/api/v1/detectors", get(anomalies::detectors))
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))
         .route("/api/v1/grammars", get(grammars::grammars))
