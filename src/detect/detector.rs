@@ -50,6 +50,12 @@ const GAP_LINES: u32 = 20;
 const EXAMPLES_MAX: usize = 5;
 /// A service silent for so long is forgotten: seconds.
 const FORGOTTEN_SECONDS: i64 = 3 * 86_400;
+/// A service with little in it: bytes.
+const SERVICE_BYTES: usize = 16 << 10;
+/// A stream with its names: bytes.
+const STREAM_BYTES: usize = size_of::<StreamInfo>() + 300;
+/// What is given up in one minute at most.
+const EVICTIONS_MAX: usize = 2_000;
 /// The name of what has the lines of all services: nodes fall silent here.
 pub const CLUSTER: &str = "(all)";
 
@@ -147,6 +153,11 @@ impl Detector {
             return;
         }
         self.position = batch.position;
+        // They are found anew when their lines come.
+        if self.streams.len() * STREAM_BYTES > self.settings.bytes_max / 4 {
+            self.streams.clear();
+            self.by_key.clear();
+        }
         let streams: Vec<u32> = batch.streams.iter().map(|stream| self.stream(stream)).collect();
         self.arrived(batch, &streams);
         for record in &batch.records {
@@ -166,7 +177,7 @@ impl Detector {
             }
             let service = info.service;
             let (names, cell) = (&self.names, &mut self.services);
-            let added = cell[service as usize].add(names, batch, record, (number, info), time);
+            let added = cell[service as usize].add(names, batch, record, info, time);
             cell[0].add_node(info, time);
             if !added {
                 self.late(service, time.div_euclid(NANOS_PER_SECOND));
@@ -262,6 +273,8 @@ impl Detector {
         if self.bytes > self.settings.bytes_max {
             return u32::MAX;
         }
+        // What it will take is known in a minute; until then a guess keeps a flood of new ones out.
+        self.bytes += 2 * SERVICE_BYTES;
         let number = self.services.len() as u32;
         self.services.push(Service::new(name, i64::MIN));
         self.by_name.insert(name.to_owned(), number);
@@ -476,24 +489,20 @@ impl Detector {
             state: State::Open,
             sentence: text,
             influencers,
-            examples: self.examples(bucket, finding.condition),
+            examples: Self::examples(bucket, finding.condition),
             late_lines: 0,
             template: None,
             series,
         }
     }
 
-    fn examples(&self, bucket: &Bucket, condition: Condition) -> Vec<Example> {
+    fn examples(bucket: &Bucket, condition: Condition) -> Vec<Example> {
         let meant = bucket.sample.records().filter(|(kept, _)| holds(condition, &kept.values, kept.parsed));
         let mut kept: Vec<_> = meant.map(|(kept, _)| kept).collect();
         kept.sort_by_key(|kept| (kept.time, kept.id));
         kept.truncate(EXAMPLES_MAX);
         let example = |kept: &super::sample::Kept| Example {
-            id: format!(
-                "{:016x}{:016x}",
-                (self.streams.get(kept.stream as usize).map_or(0, |s| s.key) >> 64) as u64,
-                kept.id
-            ),
+            id: format!("{:016x}{:016x}", kept.stream, kept.id),
             time: kept.time,
             line: kept.line.to_string(),
         };
@@ -535,33 +544,32 @@ impl Detector {
     /// Counts series and bytes; makes room.
     fn account(&mut self, now: i64) {
         self.series = self.services.iter().map(Service::series_count).sum::<usize>().max(1);
-        let streams = self.streams.len() * (size_of::<StreamInfo>() + 300);
+        let streams = self.streams.len() * STREAM_BYTES;
         self.bytes = self.services.iter().map(Service::bytes).sum::<usize>() + streams;
-        // The service that has been silent longest first; then, of the largest, the field seen longest ago.
-        let mut tries = 0;
-        while self.bytes > self.settings.bytes_max && tries < 10_000 {
-            tries += 1;
-            let silent = |s: &Service| s.last < now - 3_600 && s.bytes() > 64 << 10;
-            let evicted = match (1..self.services.len())
-                .filter(|at| silent(&self.services[*at]))
-                .min_by_key(|at| self.services[*at].last)
-            {
-                Some(at) => self.forget(at, now),
-                None => {
-                    let Some(at) = (1..self.services.len()).max_by_key(|at| self.services[*at].bytes()) else { return };
-                    match self.services[at].evict_field() {
-                        0 => return,
-                        series => series,
-                    }
-                }
-            };
-            self.stats.evicted += evicted as u64;
-            self.bytes = self.services.iter().map(Service::bytes).sum::<usize>() + streams;
-        }
+        self.make_room(now);
         for at in 1..self.services.len() {
             if self.services[at].last < now - FORGOTTEN_SECONDS && self.services[at].first < self.services[at].last {
                 self.forget(at, now);
             }
+        }
+    }
+
+    /// Gives up what is least useful until all fits: the service that has been silent longest; where none is, of the largest
+    /// the field that was seen longest ago; where that is all it has, the largest itself.
+    fn make_room(&mut self, now: i64) {
+        for _ in 0..EVICTIONS_MAX {
+            if self.bytes <= self.settings.bytes_max || self.services.len() < 2 {
+                return;
+            }
+            let silent =
+                |at: &usize| self.services[*at].last < now - 3_600 && self.services[*at].bytes() > 2 * SERVICE_BYTES;
+            let longest = (1..self.services.len()).filter(silent).min_by_key(|at| self.services[*at].last);
+            let largest = || (1..self.services.len()).max_by_key(|at| self.services[*at].bytes()).unwrap_or(1);
+            let at = longest.unwrap_or_else(largest);
+            let before = self.services[at].bytes();
+            let field = if longest.is_none() { self.services[at].evict_field() } else { None };
+            self.stats.evicted += field.unwrap_or_else(|| self.forget(at, now)) as u64;
+            self.bytes = self.bytes.saturating_sub(before.saturating_sub(self.services[at].bytes()));
         }
     }
 

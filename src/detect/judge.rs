@@ -48,13 +48,14 @@ pub fn rule(
         // Pods come, go and share their work as they like.
         (_, POD_PLACE | NODE_PLACE | NAMESPACE_PLACE) => None,
         (Measure::Rate, _) if low => None,
-        (Measure::New | Measure::Rate, TEMPLATE_PLACE) => match letter(service, bucket, finding.condition) {
-            // What a program says in passing is news for those who look.
+        (Measure::New | Measure::Rate, place) => match letter(service, bucket, finding.condition) {
+            // A release says and does new things, and says so in passing.
             Letter::Fine if deployed(service, bucket) => None,
-            Letter::Fine => told(finding, SHOWN_MAX),
+            // What a program says in passing is news for those who look.
+            Letter::Fine if place == TEMPLATE_PLACE => told(finding, SHOWN_MAX),
             _ => told(finding, 100.0),
         },
-        (Measure::Mix, TEMPLATE_PLACE) if deployed(service, bucket) => None,
+        (Measure::Mix, _) if deployed(service, bucket) => None,
         (Measure::Median | Measure::Tail | Measure::Distinct, _) if low => told(finding, SHOWN_MAX),
         _ => told(finding, 100.0),
     }

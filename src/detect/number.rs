@@ -13,6 +13,8 @@ use super::watched::{BUCKET_SECONDS, COARSE_SECONDS, Watched, is_high};
 const SAMPLES_MIN: usize = 8;
 /// Fewer say nothing of them while the bucket is open.
 const OPEN_SAMPLES_MIN: usize = 20;
+/// Standard deviations of a quantile's rank beyond which there is no doubt.
+const CERTAIN: f64 = 4.0;
 /// Relative error of quantiles.
 const QUANTILE_ERROR: f64 = 0.02;
 
@@ -89,17 +91,16 @@ impl NumberSeries {
         let count = sketch.map_or(0, Sketch::count);
         self.usual += (count as f64 - self.usual) * 0.05;
         if let Some(sketch) = sketch.filter(|_| count >= SAMPLES_MIN) {
-            out.extend(pushed(&mut self.median, Measure::Median, place, start, sketch.quantile(0.5)));
-            let tail = sketch.quantile(0.95);
-            out.extend(pushed(&mut self.tail, Measure::Tail, place, start, tail));
+            out.extend(pushed(&mut self.median, Measure::Median, place, start, sketch));
+            out.extend(pushed(&mut self.tail, Measure::Tail, place, start, sketch));
             self.high = self.tail.typical(start + BUCKET_SECONDS).high;
         }
         let coarse_start = start - start.rem_euclid(COARSE_SECONDS);
         if let Some((begun, sketch)) = self.coarse.take_if(|(begun, _)| *begun < coarse_start)
             && sketch.count() >= SAMPLES_MIN
         {
-            out.extend(pushed(&mut self.coarse_median, Measure::Median, place, begun, sketch.quantile(0.5)));
-            out.extend(pushed(&mut self.coarse_tail, Measure::Tail, place, begun, sketch.quantile(0.95)));
+            out.extend(pushed(&mut self.coarse_median, Measure::Median, place, begun, &sketch));
+            out.extend(pushed(&mut self.coarse_tail, Measure::Tail, place, begun, &sketch));
         }
         if let Some(sketch) = sketch {
             let (_, coarse) = self.coarse.get_or_insert_with(|| (coarse_start, Sketch::new()));
@@ -112,9 +113,11 @@ impl NumberSeries {
         if sketch.count() < OPEN_SAMPLES_MIN || (sketch.count() as f64) < self.usual * 0.3 {
             return;
         }
-        for (series, measure, q) in [(&self.median, Measure::Median, 0.5), (&self.tail, Measure::Tail, 0.95)] {
+        for (series, measure) in [(&self.median, Measure::Median), (&self.tail, Measure::Tail)] {
+            let q = part(measure);
             let found = series.peek(start, sketch.quantile(q));
-            out.extend(found.filter(is_high).map(|finding| about(finding, measure, place)));
+            let found = found.filter(|finding| is_high(finding) && is_beyond(sketch, q, finding));
+            out.extend(found.map(|finding| about(finding, measure, place)));
         }
     }
 
@@ -134,8 +137,26 @@ impl NumberSeries {
     }
 }
 
-fn pushed(series: &mut Watched, measure: Measure, place: u16, start: i64, value: f64) -> Option<Finding> {
-    series.push(start, value).map(|finding| about(finding, measure, place))
+/// Learns a quantile of a bucket.
+fn pushed(series: &mut Watched, measure: Measure, place: u16, start: i64, sketch: &Sketch) -> Option<Finding> {
+    let q = part(measure);
+    let found = series.push(start, sketch.quantile(q)).filter(|finding| is_beyond(sketch, q, finding));
+    found.map(|finding| about(finding, measure, place))
+}
+
+fn part(measure: Measure) -> f64 {
+    if measure == Measure::Tail { 0.95 } else { 0.5 }
+}
+
+/// Whether the bucket's own numbers leave no doubt of the side. Where half of them are 0 the median of a few hundred is now 0
+/// and now large, which says nothing: the quantile's confidence interval (by rank, so for any distribution) holds both.
+fn is_beyond(sketch: &Sketch, q: f64, finding: &Finding) -> bool {
+    let reach = CERTAIN * (q * (1.0 - q) / sketch.count().max(1) as f64).sqrt();
+    if is_high(finding) {
+        sketch.quantile((q - reach).max(0.0)) > finding.typical
+    } else {
+        sketch.quantile((q + reach).min(1.0)) < finding.typical
+    }
 }
 
 /// The records meant: of a median or tail that rose, those above what was usual.

@@ -34,8 +34,8 @@ pub struct KeptValue {
 pub struct Kept {
     key: f32,
     weight: f32,
-    /// The detector's number of its stream.
-    pub stream: u32,
+    /// The first half of its stream's key.
+    pub stream: u64,
     /// Unix nanoseconds.
     pub time: i64,
     pub id: u64,
@@ -72,7 +72,7 @@ impl Sample {
         &mut self,
         batch: &Observations,
         record: &Observation,
-        stream: u32,
+        stream: u64,
         time: i64,
         weight: f32,
         values: impl FnOnce(&mut Vec<KeptValue>),

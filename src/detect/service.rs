@@ -154,7 +154,7 @@ impl Service {
         names: &Names,
         batch: &Observations,
         record: &Observation,
-        (number, stream): (u32, &StreamInfo),
+        stream: &StreamInfo,
         time: i64,
     ) -> bool {
         let seconds = time.div_euclid(NANOS_PER_SECOND);
@@ -199,7 +199,8 @@ impl Service {
             }
         }
         let (fields, places) = (batch.fields(record), &self.places);
-        bucket.sample.offer(batch, record, number, time, weight, |values| {
+        let key = (stream.key >> 64) as u64;
+        bucket.sample.offer(batch, record, key, time, weight, |values| {
             let place_of = |id: NameId| places.get(id.0 as usize).copied().filter(|place| *place != u16::MAX);
             values.extend(fields.iter().filter_map(|d| Some(kept_value(batch, record, place_of(d.name)?, d.value))));
             for (place, value, _) in keys {
@@ -371,15 +372,14 @@ impl Service {
         fields + lines + self.open.iter().map(Bucket::bytes).sum::<usize>() + size_of::<Self>()
     }
 
-    /// Forgets the field that was seen longest ago, largest first; gives how many series that were.
-    pub fn evict_field(&mut self) -> usize {
+    /// Forgets the field that was seen longest ago, the largest of these; gives how many series that were, nothing where there
+    /// is none to forget.
+    pub fn evict_field(&mut self) -> Option<usize> {
         let fields = self.fields.iter().enumerate().skip(KEYS.len());
-        let Some((place, _)) = fields
-            .filter(|(_, f)| f.bytes() > 2 * EMPTY_FIELD_BYTES)
-            .min_by_key(|(_, f)| (f.last, usize::MAX - f.bytes()))
-        else {
-            return 0;
-        };
+        let fields = fields.map(|(place, field)| (place, field.last, field.bytes()));
+        let (place, ..) = fields
+            .filter(|(.., bytes)| *bytes > 2 * EMPTY_FIELD_BYTES)
+            .min_by_key(|(_, last, bytes)| (*last, usize::MAX - *bytes))?;
         // It keeps its place, so that nothing else has to move; it begins anew.
         let field = &mut self.fields[place];
         let series = field.series_count();
@@ -389,7 +389,7 @@ impl Service {
                 *tally = Tally::Nothing;
             }
         }
-        series
+        Some(series)
     }
 }
 

@@ -14,7 +14,7 @@ const LATENESS_MAX_SECONDS: i64 = 120;
 /// A lead less than this is jitter of the way, not a clock.
 const SKEW_MIN_SECONDS: i64 = 30;
 /// Batches over which a lead is averaged, about.
-const SKEW_MEMORY: f64 = 8.0;
+const LEAD_MEMORY: f64 = 8.0;
 
 /// One shipper.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,15 +55,21 @@ impl Sources {
         let fleet = self.fleet_lead(source);
         let s = &mut self.sources[source as usize];
         s.batches += 1;
-        s.lead += (lead - s.lead) / (s.batches as f64).min(SKEW_MEMORY);
+        s.lead += (lead - s.lead) / (s.batches as f64).min(LEAD_MEMORY);
         // Where all are ahead, a replay runs or this machine's clock is wrong; where one is, its clock is. Without
         // others to compare with nobody can tell, and nothing is corrected.
-        let ahead = fleet.is_some_and(|fleet| fleet < SKEW_MIN_SECONDS as f64) && s.lead > SKEW_MIN_SECONDS as f64;
-        let skew = if ahead { s.lead.round() as i64 } else { 0 };
-        // Small changes of the average must not move lines about.
+        let ahead = fleet.is_some_and(|fleet| fleet < SKEW_MIN_SECONDS as f64) && lead > SKEW_MIN_SECONDS as f64;
+        let lead = lead.round() as i64;
+        // At once: a minute of its future would close everybody's present. Lines of a batch are on their way for some
+        // seconds, so the largest lead is the clock's, and a little less is the way.
+        let skew = match ahead {
+            true if lead > s.skew || s.skew - lead > SKEW_MIN_SECONDS => lead,
+            true => s.skew,
+            false => 0,
+        };
         let changed = (skew - s.skew).abs() > 5;
+        s.skew = skew;
         if changed {
-            s.skew = skew;
             s.newest = s.newest.min(newest - skew);
         }
         changed
