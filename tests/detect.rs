@@ -4,8 +4,11 @@ mod detect {
     pub mod replay;
 }
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use detect::replay::{Replay, START};
-use loghound::detect::{Anomaly, Severity};
+use loghound::detect::{Anomaly, Measure, Severity, State};
 use loghound::ship::{Incident, Kind};
 
 const MINUTE: i64 = 60;
@@ -247,6 +250,33 @@ fn a_node_whose_clock_is_ahead_is_named_and_nothing_else_is_said() {
     let sentences: Vec<&str> = found.iter().map(|anomaly| anomaly.sentence.as_str()).collect();
     assert!(sentences.iter().any(|s| s.contains("the clock of worker-b-2 is 5")), "{sentences:?}");
     assert!(found.len() <= 3, "{sentences:?}");
+}
+
+#[test]
+fn lines_that_were_only_late_take_a_silence_back() {
+    // The lines of one node are held back for ten minutes, then all come, dated as they were.
+    let mut replay = Replay::new(25, 10.0, &[]);
+    let node = replay.traffic().node(0).to_owned();
+    let marker = memchr::memmem::Finder::new(format!("\"name\":\"{node}\"").as_bytes()).into_owned();
+    let held: Rc<RefCell<Vec<Vec<u8>>>> = Rc::default();
+    let (keep, seen) = (Rc::clone(&held), marker.clone());
+    replay.change = Box::new(move |time, event| {
+        let hold = (120..130).contains(&minute_of(time)) && seen.find(event).is_some();
+        if hold {
+            keep.borrow_mut().push(event.clone());
+        }
+        !hold
+    });
+    let before = replay.run(130);
+    let silent =
+        |found: &[Anomaly]| found.iter().filter(|a| a.measure == Measure::Silence && a.service == node).count();
+    assert_eq!(silent(&before), 1);
+    replay.late = held.take();
+    assert!(replay.late.len() > 100);
+    let after = replay.run_all(2);
+    let taken_back = after.iter().find(|a| a.measure == Measure::Silence && a.service == node).unwrap();
+    assert_eq!(taken_back.state, State::Retracted);
+    assert!(taken_back.late_lines > 100, "{taken_back:?}");
 }
 
 #[test]

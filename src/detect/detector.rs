@@ -50,6 +50,8 @@ const GAP_LINES: u32 = 20;
 const EXAMPLES_MAX: usize = 5;
 /// A service silent for so long is forgotten: seconds.
 const FORGOTTEN_SECONDS: i64 = 3 * 86_400;
+/// Findings that have so large a part of their records in common are one.
+const ALIKE: f64 = 0.7;
 /// A service with little in it: bytes.
 const SERVICE_BYTES: usize = 16 << 10;
 /// A stream with its names: bytes.
@@ -175,12 +177,12 @@ impl Detector {
                 self.stats.not_covered += 1;
                 continue;
             }
-            let service = info.service;
+            let (service, places) = (info.service, [info.hashes[0], info.hashes[1]]);
             let (names, cell) = (&self.names, &mut self.services);
             let added = cell[service as usize].add(names, batch, record, info, time);
             cell[0].add_node(info, time);
             if !added {
-                self.late(service, time.div_euclid(NANOS_PER_SECOND));
+                self.late(service, places, time.div_euclid(NANOS_PER_SECOND));
             }
             if self.sources.newest() >= self.looked.saturating_add(LOOK_SECONDS) {
                 self.look();
@@ -329,10 +331,10 @@ impl Detector {
         }
     }
 
-    fn late(&mut self, service: u32, seconds: i64) {
+    fn late(&mut self, service: u32, places: [Option<u64>; 2], seconds: i64) {
         if !self.episodes.is_empty() {
             let start = seconds - seconds.rem_euclid(BUCKET_SECONDS);
-            self.episodes.late(service, start, &mut self.out);
+            self.episodes.late(service, places, start, &mut self.out);
         }
     }
 
@@ -381,7 +383,7 @@ impl Detector {
     fn close(&mut self, at: usize, findings: &mut Vec<Finding>) {
         findings.clear();
         let bucket = self.services[at].close(findings);
-        for finding in findings.drain(..) {
+        for finding in self.folded(at, &bucket, std::mem::take(findings)) {
             self.report(at, &bucket, finding, 1.0, self.settings.score_min);
         }
     }
@@ -394,7 +396,7 @@ impl Detector {
             return;
         }
         if let Some(bucket) = self.services[at].take_first_open() {
-            for finding in findings.drain(..) {
+            for finding in self.folded(at, &bucket, std::mem::take(findings)) {
                 self.report(at, &bucket, finding, LOOKS, OPEN_SCORE_MIN);
             }
             self.services[at].put_back(bucket);
@@ -404,6 +406,28 @@ impl Detector {
     /// Chances to be wrong in a bucket.
     fn looks(&self, times: f64) -> f64 {
         self.series as f64 * times
+    }
+
+    /// Of findings that speak of the same records only the most unlikely one: a file's name, its template and its logger rise
+    /// together. What is told already goes on being told by the same series.
+    fn folded(&self, at: usize, bucket: &Bucket, mut findings: Vec<Finding>) -> Vec<Finding> {
+        let is_news = |finding: &Finding| self.episodes.is_news(&SeriesKey::of(at as u32, finding));
+        findings.retain(|f| score(f.p, f.bucket, self.looks(1.0)) >= self.settings.score_min);
+        findings.sort_by(|a, b| is_news(a).cmp(&is_news(b)).then(a.p.total_cmp(&b.p)).then(a.field.cmp(&b.field)));
+        let mut masks: Vec<u128> = Vec::new();
+        findings.retain(|finding| {
+            if matches!(finding.condition, Condition::All | Condition::None) {
+                return true;
+            }
+            let mask = bucket.sample.mask(|kept| holds(finding.condition, &kept.values, kept.parsed));
+            let alike = |other: &u128| (mask & other).count_ones() as f64 >= ALIKE * (mask | other).count_ones() as f64;
+            if mask != 0 && masks.iter().any(alike) {
+                return false;
+            }
+            masks.push(mask);
+            true
+        });
+        findings
     }
 
     fn report(&mut self, at: usize, bucket: &Bucket, finding: Finding, times: f64, score_min: f64) {

@@ -58,6 +58,11 @@ impl Episodes {
         }
     }
 
+    /// Whether nothing of this series is open.
+    pub fn is_news(&self, key: &SeriesKey) -> bool {
+        !self.open.contains_key(key)
+    }
+
     /// The group of a new anomaly of a service: that of the oldest one open there.
     pub fn group(&self, service: u32) -> Option<String> {
         let of_service = self.open.iter().filter(|(key, _)| key.service == service).map(|(_, anomaly)| anomaly);
@@ -98,10 +103,17 @@ impl Episodes {
         }
     }
 
-    /// A line of a closed bucket came late. What said that lines were missing may be taken back.
-    pub fn late(&mut self, service: u32, start: i64, out: &mut Vec<Anomaly>) {
+    /// A line of a closed bucket came late: of a service, a pod and a node (by their hashes). What said that lines were missing
+    /// may be taken back.
+    pub fn late(&mut self, service: u32, [pod, node]: [Option<u64>; 2], start: i64, out: &mut Vec<Anomaly>) {
         let mut cleared = Vec::new();
-        for (key, anomaly) in self.open.iter_mut().filter(|(key, _)| key.service == service) {
+        for (key, anomaly) in &mut self.open {
+            // Those of all services together are number 0, and their values are nodes.
+            let own = key.service == service && (key.value == 0 || pod == Some(key.value));
+            let of_all = key.service == 0 && (key.value == 0 || node == Some(key.value));
+            if !own && !of_all {
+                continue;
+            }
             if start < anomaly.since || start > anomaly.last {
                 continue;
             }

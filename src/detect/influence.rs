@@ -102,7 +102,8 @@ fn of_records(service: &Service, bucket: &Bucket, finding: &Finding) -> Vec<Cand
                 .sum();
             let now = all_with / all_weight.max(1.0);
             let symptom = if now > 3.0 * before + 0.02 { SYMPTOM } else { 1.0 };
-            let rank = influence * ((after + 1e-3) / (before + 1e-3)).ln() * symptom;
+            // How much it accounts for weighs more than how rare it was.
+            let rank = influence * influence * ((after + 1e-3) / (before + 1e-3)).ln() * symptom;
             let influencer = Influencer { field: field.name.to_string(), value, before, after, influence };
             found.push(Candidate { rank, influencer });
         }

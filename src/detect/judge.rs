@@ -48,6 +48,8 @@ pub fn rule(
         // Pods come, go and share their work as they like.
         (_, POD_PLACE | NODE_PLACE | NAMESPACE_PLACE) => None,
         (Measure::Rate, _) if low => None,
+        // More lines of everything are more of each value; that there are more lines is told by itself.
+        (Measure::Rate, place) if !stands_out(service, bucket, &finding, place) => None,
         (Measure::New | Measure::Rate, place) => match letter(service, bucket, finding.condition) {
             // A release says and does new things, and says so in passing.
             Letter::Fine if deployed(service, bucket) => None,
@@ -77,6 +79,14 @@ fn replaced(service: &Service, bucket: &Bucket, finding: &Finding) -> bool {
 fn deployed(service: &Service, bucket: &Bucket) -> bool {
     let pods = service.fields[POD_PLACE as usize].values();
     pods.entries.iter().any(|entry| entry.first > bucket.start - YOUNG_SECONDS && entry.first > service.first + 600)
+}
+
+/// Whether a value comes more often than its share of this bucket's lines would have it.
+fn stands_out(service: &Service, bucket: &Bucket, finding: &Finding, place: u16) -> bool {
+    let values = service.fields[place as usize].values();
+    let share = values.slot(finding.value).map_or(0.0, |slot| values.share(slot));
+    let expected = share * f64::from(bucket.lines);
+    finding.actual > 1.5 * expected + 3.0 * expected.sqrt()
 }
 
 enum Letter {

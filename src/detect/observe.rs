@@ -158,7 +158,7 @@ impl Observer {
         for (place, field) in record.fields.iter().enumerate().take(FIELDS_MAX) {
             let part = match field.role {
                 Role::Stamp | Role::Text => continue,
-                _ if is_calendar(&field.name) => continue,
+                _ if is_incidental(&field.name) => continue,
                 Role::Id => Part::Id,
                 Role::Keyword | Role::Path => Part::Any,
             };
@@ -222,7 +222,8 @@ fn text(out: &mut String, line: &str, line_at: u32, value: &str) -> Datum {
     Datum::Text { hash, at, len: value.len() as u32 }
 }
 
-/// What a clock says is new every day: klog's date.
-fn is_calendar(name: &str) -> bool {
-    matches!(name, "month" | "day" | "year" | "hour" | "minute" | "second" | "weekday")
+/// What a clock says is new every day (klog's date), and the numbers of threads and source lines say what the names beside
+/// them say.
+fn is_incidental(name: &str) -> bool {
+    matches!(name, "month" | "day" | "year" | "hour" | "minute" | "second" | "weekday" | "thread_id" | "line_number")
 }

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::field::hash_of;
 use super::observe::{Datum, Observation, Observations};
 
-/// Records kept of a bucket.
+/// Records kept of a bucket; at most 128, see [`Sample::mask`].
 const RECORDS_MAX: usize = 96;
 /// Of a line: bytes.
 const LINE_BYTES_MAX: usize = 512;
@@ -113,6 +113,12 @@ impl Sample {
     /// The records with how many of the bucket's each stands for.
     pub fn records(&self) -> impl Iterator<Item = (&Kept, f64)> {
         self.kept.iter().map(|kept| (kept, f64::from((self.threshold / kept.weight).max(1.0))))
+    }
+
+    /// The records that fit, one bit each.
+    pub fn mask(&self, fits: impl Fn(&Kept) -> bool) -> u128 {
+        let bits = self.kept.iter().enumerate().filter(|(_, kept)| fits(kept)).map(|(at, _)| 1u128 << at);
+        bits.fold(0, |mask, bit| mask | bit)
     }
 
     pub fn bytes(&self) -> usize {

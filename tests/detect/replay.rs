@@ -29,6 +29,8 @@ pub struct Replay {
     seconds: i64,
     /// Changes an event, or says that it is lost.
     pub change: Change,
+    /// Events that come before all others in the next batches.
+    pub late: Vec<Vec<u8>>,
 }
 
 impl Replay {
@@ -45,6 +47,7 @@ impl Replay {
             position: 0,
             seconds: START,
             change: Box::new(|_, _| true),
+            late: Vec::new(),
         }
     }
 
@@ -72,6 +75,13 @@ impl Replay {
 
     /// So many minutes of traffic; the anomalies, each in its last form, in the order they were found.
     pub fn run(&mut self, minutes: i64) -> Vec<Anomaly> {
+        let mut told = self.run_all(minutes);
+        told.retain(|anomaly| anomaly.state != State::Retracted);
+        told
+    }
+
+    /// The same with those that were taken back.
+    pub fn run_all(&mut self, minutes: i64) -> Vec<Anomaly> {
         let mut told: Vec<Anomaly> = Vec::new();
         let end = self.seconds + minutes * 60;
         while let Some(batch) = self.batch(end) {
@@ -84,7 +94,6 @@ impl Replay {
             }
         }
         self.seconds = end;
-        told.retain(|anomaly| anomaly.state != State::Retracted);
         told
     }
 
@@ -94,9 +103,13 @@ impl Replay {
         let (mut events, mut event) = (0u32, Vec::new());
         while events < BATCH_EVENTS as u32 && self.traffic.now_nanos() < end * 1_000_000_000 {
             event.clear();
-            self.traffic.next_event(&mut event);
-            if !(self.change)(self.traffic.now_nanos(), &mut event) {
-                continue;
+            if let Some(late) = self.late.pop() {
+                event = late;
+            } else {
+                self.traffic.next_event(&mut event);
+                if !(self.change)(self.traffic.now_nanos(), &mut event) {
+                    continue;
+                }
             }
             events += 1;
             frames.extend_from_slice(b"2J");
