@@ -58,6 +58,7 @@ pub fn rule(
             _ => told(finding, 100.0),
         },
         (Measure::Mix, _) if deployed(service, bucket) => None,
+        (Measure::Distinct, _) if !low && comes_with_lines(service, bucket, &finding) => None,
         (Measure::Median | Measure::Tail | Measure::Distinct, _) if low => told(finding, SHOWN_MAX),
         _ => told(finding, 100.0),
     }
@@ -87,6 +88,12 @@ fn stands_out(service: &Service, bucket: &Bucket, finding: &Finding, place: u16)
     let share = values.slot(finding.value).map_or(0.0, |slot| values.share(slot));
     let expected = share * f64::from(bucket.lines);
     finding.actual > 1.5 * expected + 3.0 * expected.sqrt()
+}
+
+/// Whether there are more different values only because there are more lines.
+fn comes_with_lines(service: &Service, bucket: &Bucket, finding: &Finding) -> bool {
+    let usual = service.lines.typical(bucket.start).typical.max(1.0);
+    finding.actual / finding.typical.max(1.0) <= 1.3 * f64::from(bucket.lines) / usual
 }
 
 enum Letter {
