@@ -7,6 +7,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod decode;
+pub mod detect;
 pub mod ingest;
 pub mod journal;
 pub mod parse;

@@ -30,6 +30,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Records that match from now on. Dropping the receiver ends the tail. A full channel means a slow client: the
     /// sender counts what it leaves out and says so in the next event.
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError>;
+    /// What was out of the ordinary, newest first.
+    fn anomalies(&self, request: AnomaliesRequest) -> Result<AnomaliesAnswer, QueryError>;
+    /// What is watched, of one service or of all.
+    fn detectors(&self, service: Option<&str>) -> Result<DetectorsAnswer, QueryError>;
     fn grammars(&self) -> GrammarsAnswer;
     /// What parsing stored lines anew would change.
     fn reparse_preview(&self, request: ReparseRequest, deadline: Instant) -> Result<ReparseAnswer, QueryError>;
@@ -40,6 +44,133 @@ pub trait Backend: Send + Sync + 'static {
     fn ready(&self) -> Readiness;
     /// Brings gauges up to date before a scrape: journal usage, free disk, shards.
     fn refresh_metrics(&self) {}
+}
+
+/// Which anomalies.
+#[derive(Debug, Clone, Default)]
+pub struct AnomaliesRequest {
+    /// When they were found.
+    pub range: TimeRange,
+    pub score_min: f64,
+    pub service: Option<String>,
+    /// Only those that go on, or only those that ended.
+    pub open: Option<bool>,
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AnomaliesAnswer {
+    pub anomalies: Vec<Anomaly>,
+    /// Those beyond the limit included.
+    pub total: u64,
+}
+
+/// Out of the ordinary. Times are Unix nanoseconds of the lines' own clock.
+#[derive(Debug, Clone, Default)]
+pub struct Anomaly {
+    pub id: String,
+    pub group: String,
+    pub series: String,
+    pub service: String,
+    pub measure: &'static str,
+    pub field: Option<String>,
+    pub value: Option<String>,
+    pub score: f64,
+    pub severity: &'static str,
+    pub probability: f64,
+    pub direction: &'static str,
+    pub actual: f64,
+    pub typical: f64,
+    pub low: f64,
+    pub high: f64,
+    pub bucket: i64,
+    pub since: i64,
+    pub last: i64,
+    pub found: i64,
+    pub ended: Option<i64>,
+    pub state: &'static str,
+    pub sentence: String,
+    pub influencers: Vec<Influencer>,
+    pub examples: Vec<Example>,
+    pub template: Option<AnomalyTemplate>,
+    pub late_lines: u64,
+}
+
+/// A value that explains an anomaly; shares and influence from 0 to 1.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct Influencer {
+    pub field: String,
+    pub value: String,
+    /// Its share of all lines of the service before.
+    pub before: f64,
+    /// Its share of the lines in question.
+    pub after: f64,
+    /// How much it accounts for.
+    pub influence: f64,
+}
+
+/// A line of an anomaly.
+#[derive(Debug, Clone, Default)]
+pub struct Example {
+    /// `event.id`.
+    pub id: String,
+    /// Unix nanoseconds.
+    pub time: i64,
+    pub line: String,
+}
+
+/// The template that an anomaly is about.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct AnomalyTemplate {
+    pub id: u64,
+    pub text: String,
+    /// The one most like it that was known before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
+    /// From that one's text to this one's: `[-gone-]`, `{+new+}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<String>,
+}
+
+/// What is watched.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct DetectorsAnswer {
+    /// Services and series that are watched, and the memory they take.
+    pub services: u64,
+    pub series: u64,
+    pub bytes: u64,
+    /// Since the start: records taken, records that came after their minute was judged, series given up for want of memory,
+    /// and records of services that there was no memory for.
+    pub records: u64,
+    pub late: u64,
+    pub evicted: u64,
+    pub not_covered: u64,
+    pub detectors: Vec<DetectorInfo>,
+}
+
+/// One series.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct DetectorInfo {
+    pub service: String,
+    /// Absent where it is about all lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What the field turned out to be: `number`, `category`, `identifier`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<&'static str>,
+    /// `lines`, `unparsed`, `median`, `p95`, `mix`, `rate`, `distinct_count`.
+    pub measure: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    pub bucket_seconds: u32,
+    /// Buckets learned.
+    pub buckets: u32,
+    /// It has seen too little to say anything.
+    pub learning: bool,
+    /// What it expects next, and the band that is ordinary.
+    pub typical: f64,
+    pub low: f64,
+    pub high: f64,
 }
 
 /// Unix nanoseconds, `from` included, `to` not. `None` is open.

@@ -5,6 +5,7 @@
 //! problem (`error`), missing routes and wrong methods included.
 
 mod aggregate;
+mod anomalies;
 mod backend;
 mod csv;
 mod error;
@@ -25,10 +26,11 @@ mod tail;
 mod time;
 
 pub use backend::{
-    AggregateAnswer, AggregateRequest, Backend, Change, Check, ContextAnswer, ContextRequest, ExportRequest, ExportRow,
-    Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer,
-    HistogramRequest, Nearest, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer,
-    ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, Backend, Change,
+    Check, ContextAnswer, ContextRequest, DetectorInfo, DetectorsAnswer, Example, ExportRequest, ExportRow, Facet,
+    FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest,
+    Influencer, Nearest, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange,
+    ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
 };
 pub use csv::{csv_cell, plain as csv_value};
 pub use listen::{Limited, serve};

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{aggregate, export, grammars, handlers, health, patterns, saved, tail};
+use super::{aggregate, anomalies, export, grammars, handlers, health, patterns, saved, tail};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,10 +19,11 @@ use super::{aggregate, export, grammars, handlers, health, patterns, saved, tail
         grammars::grammars, grammars::preview, grammars::reparse, grammars::progress,
         patterns::patterns, aggregate::aggregate, export::export,
         saved::list, saved::show, saved::save, saved::delete,
+        anomalies::anomalies, anomalies::detectors,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),
-    tags((name = "query"), (name = "grammars"), (name = "health")),
+    tags((name = "query"), (name = "detect"), (name = "grammars"), (name = "health")),
 )]
 struct Description;
 
@@ -35,6 +36,7 @@ const POSTED: &[&str] = &[
     "/api/v1/patterns",
     "/api/v1/aggregate",
     "/api/v1/export",
+    "/api/v1/anomalies",
 ];
 
 pub(super) fn description() -> utoipa::openapi::OpenApi {

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::error::Problem;
 use super::run::Shared;
-use super::{Backend, aggregate, export, grammars, handlers, health, home, openapi, patterns, saved, tail};
+use super::{Backend, aggregate, anomalies, export, grammars, handlers, health, home, openapi, patterns, saved, tail};
 use crate::telemetry::Metrics;
 
 /// Limits of the HTTP side.
@@ -80,6 +80,8 @@ pub fn router(
         .route("/api/v1/queries", get(saved::list))
         .route("/api/v1/queries/{name}", get(saved::show).put(saved::save).delete(saved::delete))
         .route("/api/v1/patterns", get(patterns::patterns).post(patterns::patterns))
+        .route("/api/v1/anomalies", get(anomalies::anomalies).post(anomalies::anomalies))
+        .route("/api/v1/detectors", get(anomalies::detectors))
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))
         .route("/api/v1/grammars", get(grammars::grammars))

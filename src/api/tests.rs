@@ -73,6 +73,14 @@ impl Backend for Fake {
         ReparseProgress { state: "idle", ..Default::default() }
     }
 
+    fn anomalies(&self, _request: AnomaliesRequest) -> Result<AnomaliesAnswer, QueryError> {
+        Ok(AnomaliesAnswer::default())
+    }
+
+    fn detectors(&self, _service: Option<&str>) -> Result<DetectorsAnswer, QueryError> {
+        Ok(DetectorsAnswer::default())
+    }
+
     fn grammars(&self) -> GrammarsAnswer {
         GrammarsAnswer { problems: vec!["g.yaml: no samples".to_owned()], ..Default::default() }
     }

@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ship::{self, Options, Stats, Traffic, Window, WindowBuilder, Windows};
+use crate::ship::{self, Incident, Kind, Options, Stats, Traffic, Window, WindowBuilder, Windows};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -36,6 +36,10 @@ pub struct Args {
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
+/// What breaks in that day, and after how many hours: seldom enough to be out of the ordinary.
+const INCIDENTS: [(Kind, f64); 5] =
+    [(Kind::Upstream, 9.0), (Kind::Etcd, 13.5), (Kind::Network, 17.0), (Kind::Registry, 20.5), (Kind::Upstream, 23.0)];
+const INCIDENT: Duration = Duration::from_secs(12 * 60);
 const WINDOW_EVENTS: u32 = 2048;
 /// How often live lines are sent.
 const LIVE_PAUSE: Duration = Duration::from_millis(200);
@@ -107,7 +111,12 @@ async fn replay(args: &Args, beats: SocketAddr, server: u32) -> anyhow::Result<(
 /// A day of lines as fast as they are taken, then live ones. Ends when nobody takes them.
 fn traffic(seed: u64, lines: u32, rate: u32, windows: &mpsc::Sender<Window>, day_is_built: oneshot::Sender<()>) {
     let day_ago = now_nanos() - DAY.as_nanos() as i64;
-    let mut traffic = Traffic::new(seed, day_ago).with_rate(f64::from(lines) / DAY.as_secs_f64());
+    let incidents = INCIDENTS.map(|(kind, hours)| {
+        let start_nanos = day_ago + (hours * 3_600e9) as i64;
+        Incident { kind, app: 0, node: 3, replica: 0, start_nanos, end_nanos: start_nanos + INCIDENT.as_nanos() as i64 }
+    });
+    let mut traffic =
+        Traffic::new(seed, day_ago).with_rate(f64::from(lines) / DAY.as_secs_f64()).with_incidents(&incidents);
     let mut builder = WindowBuilder::new(3);
     let mut event = Vec::new();
     while traffic.now_nanos() < now_nanos() {

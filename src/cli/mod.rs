@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+pub mod anomalies;
 pub mod check_config;
 mod client;
 pub mod demo;
@@ -55,6 +56,8 @@ pub enum Command {
     Reparse(reparse::Args),
     /// Show which log statements matching records come from, how often, and which are new.
     Patterns(patterns::Args),
+    /// Show what was out of the ordinary, and what explains it.
+    Anomalies(anomalies::Args),
     /// Show records that match a query as they arrive.
     Tail(tail::Args),
 }
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Query(args) => query::run(args),
         Command::Reparse(args) => reparse::run(&args),
         Command::Patterns(args) => patterns::run(args),
+        Command::Anomalies(args) => anomalies::run(args),
         Command::Tail(args) => tail::run(args),
     };
     exit_code(done, &mut io::stderr())

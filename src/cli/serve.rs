@@ -152,6 +152,7 @@ fn settings(config: &Config) -> pipeline::Settings {
         journal_disk_reserve_bytes: config.journal.disk_reserve_bytes,
         store: store::Options::default(),
         templates_bytes_max: config.templates.memory as usize,
+        detect_bytes_max: config.detect.memory as usize,
         workers: if config.store.workers == 0 { cores } else { config.store.workers },
         commit_interval: config.store.commit_interval,
         dedupe: DedupeLimits::default(),

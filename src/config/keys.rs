@@ -73,6 +73,7 @@ pub fn keys() -> Vec<Key> {
             put(&mut c.store.commit_interval, duration(v))
         }),
         key("templates.memory", "memory for templates; 0 finds none", |c, v| put(&mut c.templates.memory, bytes(v))),
+        key("detect.memory", "memory for the detectors; 0 watches nothing", |c, v| put(&mut c.detect.memory, bytes(v))),
         key("log.level", "error, warn, info, debug, trace, or a filter", |c, v| {
             put(&mut c.log.level, Ok(v.to_owned()))
         }),

@@ -27,6 +27,7 @@ pub struct Config {
     pub journal: Journal,
     pub store: Store,
     pub templates: Templates,
+    pub detect: Detect,
     pub log: Log,
     pub stop_timeout: Duration,
 }
@@ -95,6 +96,12 @@ pub struct Templates {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detect {
+    /// For all series; 0 watches nothing. Bytes.
+    pub memory: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     pub level: String,
     pub format: LogFormat,
@@ -126,6 +133,7 @@ impl Default for Config {
             journal: Journal { bytes_max: 8 << 30, segment_bytes: 64 << 20, disk_reserve_bytes: 256 << 20 },
             store: Store { workers: 0, commit_interval: Duration::from_secs(1) },
             templates: Templates { memory: 64 << 20 },
+            detect: Detect { memory: 256 << 20 },
             log: Log { level: "info".to_owned(), format: LogFormat::Text },
             stop_timeout: Duration::from_secs(25),
         }
@@ -215,6 +223,9 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     }
     if (1..1 << 20).contains(&config.templates.memory) {
         problems.push("templates.memory: less than 1MiB knows too few templates: give more, or 0 for none".to_owned());
+    }
+    if (1..4 << 20).contains(&config.detect.memory) {
+        problems.push("detect.memory: less than 4MiB watches too little: give more, or 0 for nothing".to_owned());
     }
     let client_auth =
         tls.client_ca.is_some() && !matches!(tls.client_auth, Some(ClientAuth::None | ClientAuth::Optional));

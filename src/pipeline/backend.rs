@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use super::reparse::{Change, Refusal, Wish};
 use crate::api::{
-    AggregateAnswer, AggregateRequest, Backend, Check, ContextAnswer, ContextRequest, ExportRequest, ExportRow, Facet,
-    FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest,
-    PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
-    ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Backend, Check, ContextAnswer,
+    ContextRequest, DetectorsAnswer, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest,
+    FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, PatternsAnswer, PatternsRequest,
+    QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
+    Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::parse::Grammar;
@@ -200,6 +201,14 @@ impl Backend for Pipeline {
         })
     }
 
+    fn anomalies(&self, request: AnomaliesRequest) -> Result<AnomaliesAnswer, QueryError> {
+        super::watched::anomalies(self.context.detecting.as_deref(), request)
+    }
+
+    fn detectors(&self, service: Option<&str>) -> Result<DetectorsAnswer, QueryError> {
+        super::watched::detectors(self.context.detecting.as_deref(), service)
+    }
+
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {
         Ok(self.context.tails.subscribe(self.parse(query)?, self.context.engine.language().aliases))
     }
@@ -302,6 +311,16 @@ impl Backend for Pipeline {
             catch_up(&metrics.templates_new, counts.new);
             catch_up(&metrics.templates_joined, counts.joined);
             catch_up(&metrics.templates_evicted, counts.evicted);
+        }
+        if let Some(detecting) = &context.detecting {
+            let stats = detecting.stats();
+            metrics.detect_series.set(stats.series as i64);
+            metrics.detect_services.set(stats.services as i64);
+            metrics.detect_bytes.set(stats.bytes as i64);
+            catch_up(&metrics.detect_records, stats.records);
+            catch_up(&metrics.detect_late, stats.late);
+            catch_up(&metrics.detect_evicted, stats.evicted);
+            catch_up(&metrics.detect_not_covered, stats.not_covered);
         }
         if let Ok(stat) = rustix::fs::statvfs(&context.data_dir) {
             metrics.disk_free_bytes.set((stat.f_bavail * stat.f_frsize) as i64);

@@ -87,6 +87,11 @@ impl Indexer {
             took_ms = started.elapsed().as_millis() as u64,
             "indexing starts"
         );
+        if let Some(detecting) = &context.detecting {
+            let held = context.store.committed().iter().map(|(_, position)| *position).max().unwrap_or(0);
+            detecting.held.store(held, Ordering::Release);
+            detecting.feed().reset();
+        }
         let queue = WorkQueue::new(QUEUE_BATCHES_MAX, after);
         let (sender, shares) = mpsc::sync_channel(context.workers);
         std::thread::scope(|scope| -> Result<(), IndexError> {
@@ -176,6 +181,9 @@ impl Indexer {
                     }
                 }
             };
+            if let Some(detecting) = &context.detecting {
+                detecting.feed().expect(position);
+            }
             if !queue.push(position, batch) {
                 return Ok(());
             }
@@ -234,7 +242,10 @@ impl Indexer {
                 templates.save().map_err(IndexError::Templates)?;
             }
             context.store.commit(position.0, cuts)?;
-            context.journal.trim(position);
+            context.journal.trim(match &context.detecting {
+                Some(detecting) => detecting.committed(position),
+                None => position,
+            });
             committed = position;
             context.metrics.commit_seconds.observe(commit_started.elapsed().as_secs_f64());
             if let Some(received_at) = oldest {

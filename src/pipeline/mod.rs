@@ -6,6 +6,7 @@
 
 mod backend;
 mod clock;
+mod detecting;
 mod indexer;
 mod intake;
 mod live;
@@ -15,6 +16,7 @@ mod queue;
 mod reparse;
 mod tail;
 mod templates;
+mod watched;
 mod worker;
 
 use std::net::SocketAddr;
@@ -31,6 +33,7 @@ use tracing::{error, info, warn};
 
 pub use backend::Pipeline;
 pub use clock::Clock;
+pub use detecting::Detecting;
 pub use lock::{DataDirLock, LockError};
 pub use tail::TailHub;
 pub use templates::Templates;
@@ -39,6 +42,7 @@ use self::indexer::Indexer;
 use self::intake::Intake;
 use crate::api;
 use crate::decode::{DedupeLimits, Streams};
+use crate::detect;
 use crate::ingest::beats;
 use crate::ingest::dead_letters::{DeadLetter, DeadLetters};
 use crate::ingest::frame;
@@ -63,6 +67,8 @@ pub struct Context {
     pub engine: Engine,
     pub reparse: reparse::Reparse,
     pub saved: SavedQueries,
+    /// `None` where the operator turned detectors off.
+    pub detecting: Option<Arc<Detecting>>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub limits: frame::Limits,
@@ -126,6 +132,8 @@ pub struct Settings {
     pub store: store::Options,
     /// Memory for templates; 0 mines none.
     pub templates_bytes_max: usize,
+    /// Memory for the detectors; 0 watches nothing.
+    pub detect_bytes_max: usize,
     pub workers: usize,
     pub commit_interval: Duration,
     pub dedupe: DedupeLimits,
@@ -155,6 +163,8 @@ pub enum RunError {
     Tls(#[from] beats::tls::TlsError),
     #[error("cannot listen on {address} ({key}): {source}")]
     Listen { key: &'static str, address: String, source: std::io::Error },
+    #[error(transparent)]
+    Detect(#[from] detecting::StartError),
     #[error("cannot start: {0}")]
     Start(String),
 }
@@ -180,6 +190,14 @@ pub fn run(settings: Settings, grammars: Grammars, announce: impl FnOnce(&Addres
                 move || indexer.run()
             })
             .map_err(|e| RunError::Start(e.to_string()))?;
+        let detecting = context.detecting.clone().map(|detecting| {
+            let context = Arc::clone(&context);
+            std::thread::Builder::new()
+                .name("loghound-detect".into())
+                .spawn(move || detecting.run(context.clock, &context.journal, &context.metrics))
+                .map_err(|e| RunError::Start(e.to_string()))
+        });
+        let detecting = detecting.transpose()?;
         let deadline = serve(&settings, &context, listeners, announce).await?;
         drain.store(true, Ordering::Release);
         while !indexing.is_finished() && Instant::now() < deadline {
@@ -190,6 +208,12 @@ pub fn run(settings: Settings, grammars: Grammars, announce: impl FnOnce(&Addres
             abort.store(true, Ordering::Release);
         }
         let _ = tokio::task::spawn_blocking(move || indexing.join()).await;
+        if let (Some(thread), Some(detecting)) = (detecting, &context.detecting) {
+            detecting.feed().close();
+            while !thread.is_finished() && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
         Ok::<(), RunError>(())
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -229,6 +253,10 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
     journal.never_below(Position(held));
     let store = Arc::new(store);
     let templates = open_templates(settings, &store)?;
+    let detecting = open_detecting(settings, templates.clone())?;
+    if let Some(detecting) = &detecting {
+        journal.never_below(detecting.position());
+    }
     let mut engine = Engine::new(Arc::clone(&store), Arc::clone(&grammars));
     if let Some(templates) = &templates {
         engine = engine.with_templates(Arc::clone(templates.ids()));
@@ -244,6 +272,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
             .map_err(|error| RunError::Start(format!("saved queries: {error}")))?,
         store,
         templates,
+        detecting,
         recovered_through: *journal.durable().borrow(),
         journal,
         grammars,
@@ -270,6 +299,17 @@ fn open_templates(settings: &Settings, store: &Store) -> Result<Option<Arc<Templ
     let opened =
         Templates::open(&dir, settings.templates_bytes_max, store.highest_template()?, |damage| error!("{damage}"))?;
     Ok(Some(Arc::new(opened)))
+}
+
+fn open_detecting(
+    settings: &Settings,
+    templates: Option<Arc<Templates>>,
+) -> Result<Option<Arc<Detecting>>, detecting::StartError> {
+    if settings.detect_bytes_max == 0 {
+        return Ok(None);
+    }
+    let memory = detect::Settings { bytes_max: settings.detect_bytes_max, ..detect::Settings::default() };
+    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, memory, templates)?)))
 }
 
 struct Listeners {

@@ -1,14 +1,16 @@
 //! One indexing worker: batches in, segments out. Decode, recognise repeats, parse, add to the day's shard.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bumpalo::Bump;
 use serde_json::{Map, Value as Json};
 use tracing::warn;
 
 use super::queue::{Work, WorkQueue};
-use super::{Context, IndexError};
-use crate::decode::{Decoder, Dedupe};
+use super::{Context, Detecting, IndexError};
+use crate::decode::{Decoder, Dedupe, DedupeLimits};
+use crate::detect::Observer;
 use crate::ingest::frame;
 use crate::journal::Position;
 use crate::parse::template::Text;
@@ -36,7 +38,10 @@ pub fn run(
     let mut last_cut = 0;
     loop {
         match queue.pop(last_cut) {
-            Work::Batch(position, batch) => worker.index(position, &batch)?,
+            Work::Batch(position, batch) => {
+                worker.index(position, &batch)?;
+                worker.hand_over(position, queue);
+            }
             Work::Cut(number) => {
                 last_cut = number;
                 let share = Share { number, cut: worker.shard.cut()?, oldest_received_at: worker.oldest.take() };
@@ -63,6 +68,15 @@ struct Parsed<'p> {
     fields: Fields<'p>,
 }
 
+/// An event that somebody has not seen yet.
+struct Fresh<'e> {
+    event: &'e Event<'e>,
+    /// The store has it.
+    stored: bool,
+    /// The detectors have it.
+    watched: bool,
+}
+
 struct Worker<'c> {
     context: &'c Context,
     dedupe: &'c Dedupe,
@@ -71,6 +85,33 @@ struct Worker<'c> {
     arena: Bump,
     repeats: Vec<bool>,
     oldest: Option<i64>,
+    watching: Option<Watching<'c>>,
+}
+
+/// What the detectors are given.
+struct Watching<'c> {
+    detecting: &'c Detecting,
+    observer: Observer,
+    /// Repeats among batches that are read again for the detectors alone: the shards know all their events.
+    replayed: Dedupe,
+    repeats: Vec<bool>,
+}
+
+impl<'c> Watching<'c> {
+    fn new(detecting: &'c Detecting, limits: DedupeLimits) -> Self {
+        Self { detecting, observer: detecting.observer(), replayed: Dedupe::new(limits), repeats: Vec::new() }
+    }
+
+    /// Begins a batch; whether each of its events is one that detectors have seen.
+    fn begin(&mut self, position: Position, batch: &Batch, events: &[Event<'_>], repeats: &[bool]) {
+        self.observer.begin(position.0, batch.received_at, events.len());
+        self.repeats.clear();
+        if position.0 <= self.detecting.held.load(Ordering::Acquire) {
+            self.replayed.check(events, batch.received_at, &mut self.repeats);
+        } else {
+            self.repeats.extend_from_slice(repeats);
+        }
+    }
 }
 
 impl<'c> Worker<'c> {
@@ -83,6 +124,16 @@ impl<'c> Worker<'c> {
             arena: Bump::new(),
             repeats: Vec::new(),
             oldest: None,
+            watching: context.detecting.as_deref().map(|detecting| Watching::new(detecting, context.dedupe)),
+        }
+    }
+
+    /// Gives the detectors what was observed of the batch, be it nothing.
+    fn hand_over(&mut self, position: Position, queue: &WorkQueue) {
+        if let Some(watching) = &mut self.watching {
+            let mut batch = watching.observer.finish();
+            batch.position = position.0;
+            watching.detecting.feed().put(batch, || queue.has_failed());
         }
     }
 
@@ -114,27 +165,45 @@ impl<'c> Worker<'c> {
         let tails = self.context.tails.subscribers();
         // One set of grammars for the whole batch.
         let parser = self.context.grammars.current();
-        let fresh: Vec<&Event<'_>> =
-            events.iter().zip(&self.repeats).filter(|(_, repeat)| !**repeat).map(|(event, _)| event).collect();
+        if let Some(watching) = &mut self.watching {
+            watching.begin(position, batch, &events, &self.repeats);
+        }
+        // Whether the store and the detectors have an event already.
+        let known = |at: usize| (self.repeats[at], self.watching.as_ref().is_none_or(|w| w.repeats[at]));
+        let fresh: Vec<Fresh<'_>> = (0..events.len())
+            .map(|at| (at, known(at)))
+            .filter(|(_, known)| *known != (true, true))
+            .map(|(at, (stored, watched))| Fresh { event: &events[at], stored, watched })
+            .collect();
         let (mut parsed, mut ids) = (Vec::<Parsed<'_>>::new(), Vec::new());
         for events in fresh.chunks(MINED_TOGETHER) {
             parsed.resize_with(parsed.len().max(events.len()), Parsed::default);
-            for (event, parsed) in events.iter().zip(&mut parsed) {
-                self.parse(&parser, event, parsed);
+            for (fresh, parsed) in events.iter().zip(&mut parsed) {
+                self.parse(&parser, fresh.event, parsed);
             }
             self.mine(events, &parsed, &mut ids);
-            for ((event, parsed), template) in events.iter().zip(&parsed).zip(&ids) {
+            for ((fresh, parsed), template) in events.iter().zip(&parsed).zip(&ids) {
+                let event = fresh.event;
                 let grammar = parsed.grammar.map(Grammar::key);
                 let dated = parsed.timestamp.map(|timestamp| dated(&self.arena, event, timestamp));
                 let event = dated.as_ref().unwrap_or(event);
                 let record = Record { event, grammar, template: *template, fields: &parsed.fields };
+                if !fresh.watched
+                    && let Some(watching) = &mut self.watching
+                {
+                    watching.observer.add(&record);
+                }
+                if fresh.stored {
+                    continue;
+                }
                 self.shard.add(position.0, &record, parsed.covers_line)?;
                 if tails > 0 {
                     self.context.tails.offer(&record, &parser);
                 }
             }
         }
-        let (indexed, repeated) = (fresh.len() as u64, (events.len() - fresh.len()) as u64);
+        let repeated = self.repeats.iter().filter(|repeat| **repeat).count() as u64;
+        let indexed = events.len() as u64 - repeated;
         if !bad.is_empty() {
             let bad: Vec<_> = bad.iter().map(|b| (b.index, b.bytes, b.reason.to_string())).collect();
             self.context.bury(position, batch, &bad)?;
@@ -164,12 +233,12 @@ impl<'c> Worker<'c> {
     }
 
     /// Finds the templates of parsed records: `ids`, one for each event.
-    fn mine(&self, events: &[&Event<'_>], parsed: &[Parsed<'_>], ids: &mut Vec<Option<u64>>) {
+    fn mine(&self, events: &[Fresh<'_>], parsed: &[Parsed<'_>], ids: &mut Vec<Option<u64>>) {
         ids.clear();
         match &self.context.templates {
             None => ids.resize(events.len(), None),
             Some(templates) => {
-                let texts = events.iter().zip(parsed).map(|(event, parsed)| {
+                let texts = events.iter().map(|fresh| fresh.event).zip(parsed).map(|(event, parsed)| {
                     Some((Text::of(parsed.grammar, event.message, &parsed.fields)?, event.timestamp))
                 });
                 templates.observe(texts, ids);

@@ -22,5 +22,5 @@ pub use pace::Pace;
 pub use random::Random;
 pub use sender::{Options, SendError, Windows, send};
 pub use stats::{LatencyReport, Report, Stats};
-pub use traffic::Traffic;
+pub use traffic::{Incident, Kind, Traffic};
 pub use window::{Window, WindowBuilder};

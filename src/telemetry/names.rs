@@ -62,6 +62,18 @@ pub const TEMPLATES_JOINED: Name =
 pub const TEMPLATES_EVICTED: Name =
     name("loghound_parse_templates_evicted_total", "templates forgotten to stay within the memory allowed");
 
+pub const ANOMALIES: Name = name("loghound_detect_anomalies_total", "anomalies found, by severity");
+pub const DETECT_SERIES: Name = name("loghound_detect_series", "series that are watched");
+pub const DETECT_SERVICES: Name = name("loghound_detect_services", "services that are watched");
+pub const DETECT_BYTES: Name = name("loghound_detect_bytes", "memory that the detectors' series take");
+pub const DETECT_RECORDS: Name = name("loghound_detect_records_total", "records that the detectors took");
+pub const DETECT_LATE: Name =
+    name("loghound_detect_late_records_total", "records that came after their minute was judged");
+pub const DETECT_EVICTED: Name =
+    name("loghound_detect_evicted_series_total", "series given up to stay within the memory allowed");
+pub const DETECT_NOT_COVERED: Name =
+    name("loghound_detect_not_covered_records_total", "records of services that there was no memory to watch");
+
 pub const COMMIT_SECONDS: Name = name("loghound_store_commit_seconds", "one commit of all shards");
 pub const COMMIT_ERRORS: Name = name("loghound_store_commit_errors_total", "commits that failed and are tried again");
 pub const SEARCHABLE_LAG_SECONDS: Name =
@@ -115,10 +127,23 @@ pub const GRAMMARS: &[&str] = &[
 ];
 /// Values of `why` in [`PARSE_UNPARSED`].
 pub const UNPARSED: &[&str] = &["no_grammar", "no_message"];
+/// Values of `severity` in [`ANOMALIES`].
+pub const SEVERITIES: &[&str] = &["warning", "minor", "major", "critical"];
 /// Values of `result` in [`GRAMMAR_RELOADS`].
 pub const RELOADS: &[&str] = &["taken", "refused"];
 /// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
-pub const QUERY_ROUTES: &[&str] =
-    &["search", "histogram", "facets", "fields", "context", "tail", "grammars", "reparse", "patterns"];
+pub const QUERY_ROUTES: &[&str] = &[
+    "search",
+    "histogram",
+    "facets",
+    "fields",
+    "context",
+    "tail",
+    "grammars",
+    "reparse",
+    "patterns",
+    "anomalies",
+    "detectors",
+];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use loghound::api::{
-    AggregateAnswer, AggregateRequest, Backend, ContextAnswer, ContextRequest, FacetsAnswer, FacetsRequest, FieldInfo,
-    HistogramAnswer, HistogramRequest, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer,
-    ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Settings, Sort, TailEvent,
+    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Backend, ContextAnswer, ContextRequest,
+    DetectorsAnswer, FacetsAnswer, FacetsRequest, FieldInfo, HistogramAnswer, HistogramRequest, PatternsAnswer,
+    PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseProgress, ReparseRequest, SearchAnswer,
+    SearchRequest, Settings, Sort, TailEvent,
 };
 use loghound::telemetry::Metrics;
 use serde_json::{Map, Value as Json, json};
@@ -40,6 +41,14 @@ impl Backend for Numbers {
 
     fn reparse_progress(&self) -> ReparseProgress {
         ReparseProgress { state: "idle", ..Default::default() }
+    }
+
+    fn anomalies(&self, _request: AnomaliesRequest) -> Result<AnomaliesAnswer, QueryError> {
+        Ok(AnomaliesAnswer::default())
+    }
+
+    fn detectors(&self, _service: Option<&str>) -> Result<DetectorsAnswer, QueryError> {
+        Ok(DetectorsAnswer::default())
     }
 
     fn grammars(&self) -> loghound::api::GrammarsAnswer {

@@ -4,11 +4,13 @@ use std::fmt::Write;
 
 use super::super::Random;
 use super::cluster::{APPS, Cluster, NAMESPACES, address};
-use super::incidents::Incident;
+use super::incidents::{Incident, Kind};
 use crate::record::time;
 
 pub(super) struct EnvoyLines {
     user_agents: Vec<String>,
+    /// What stands for no upstream host.
+    none: String,
 }
 
 /// Path shapes; `{}` becomes an identifier, most numeric, some UUIDs.
@@ -43,7 +45,7 @@ const PATHS: &[&str] = &[
 
 impl EnvoyLines {
     pub fn new(random: &mut Random) -> Self {
-        Self { user_agents: user_agents(random) }
+        Self { user_agents: user_agents(random), none: "-".to_owned() }
     }
 
     /// Appends one line. `failing`: the incident that makes one application's answers bad.
@@ -56,7 +58,9 @@ impl EnvoyLines {
         out: &mut String,
     ) {
         let app = random.skewed(APPS.len());
-        let broken = failing.is_some_and(|incident| incident.app == app) && random.chance(0.6);
+        let failing = failing.filter(|incident| incident.app % APPS.len() == app);
+        let replicas = &cluster.upstreams[app];
+        let broken = failing.is_some_and(|incident| incident.kind == Kind::Upstream) && random.chance(0.6);
         let path = random.skewed(PATHS.len());
         let grpc = PATHS[path].contains(".v1.");
         let method = match path {
@@ -65,7 +69,19 @@ impl EnvoyLines {
             _ => random.pick(&["GET", "GET", "GET", "GET", "GET", "GET", "POST", "PUT", "DELETE", "HEAD"]),
         };
         let protocol = if grpc { "HTTP/2" } else { random.pick(&["HTTP/1.1", "HTTP/1.1", "HTTP/2"]) };
-        let answer = answer(broken, random);
+        let mut answer = answer(broken, random);
+        let mut host = &replicas[random.skewed(replicas.len())];
+        match failing {
+            Some(Incident { kind: Kind::Host, replica, .. }) if *host == replicas[replica % replicas.len()] => {
+                answer = self::answer(true, random);
+                answer.upstream = true;
+            }
+            Some(Incident { kind: Kind::Slow, .. }) => answer.slow(8),
+            _ => {}
+        }
+        if !answer.upstream {
+            host = &self.none;
+        }
         let received = if method == "GET" || method == "HEAD" { 0 } else { random.log_normal(420.0, 1.2) as u64 };
         let sent = if answer.code >= 500 { 91 } else { random.log_normal(2400.0, 1.6) as u64 };
         let start = at_nanos - at_nanos.rem_euclid(1_000_000);
@@ -93,8 +109,7 @@ impl EnvoyLines {
         out.push_str("\" \"");
         random.uuid(out);
         let _ = write!(out, "\" \"{}.{}.svc.cluster.local\" \"", APPS[app], NAMESPACES[app % NAMESPACES.len()]);
-        let replicas = &cluster.upstreams[app];
-        out.push_str(if answer.upstream { &replicas[random.skewed(replicas.len())] } else { "-" });
+        out.push_str(host);
         out.push('"');
     }
 }
@@ -106,6 +121,14 @@ struct Answer {
     upstream_ms: Option<u64>,
     /// An upstream host had been chosen.
     upstream: bool,
+}
+
+impl Answer {
+    /// Makes it take so many times as long.
+    fn slow(&mut self, times: u64) {
+        self.duration_ms *= times;
+        self.upstream_ms = self.upstream_ms.map(|ms| ms * times);
+    }
 }
 
 fn answer(broken: bool, random: &mut Random) -> Answer {

@@ -12,7 +12,8 @@ mod tests;
 
 use cluster::{Cluster, PodIndex};
 use envoy::EnvoyLines;
-use incidents::{Incidents, Kind};
+use incidents::Incidents;
+pub use incidents::{Incident, Kind};
 use klog::KlogLines;
 
 use super::Random;
@@ -56,6 +57,28 @@ impl Traffic {
         self
     }
 
+    /// Sets which incidents there are, in place of random ones; none make quiet traffic.
+    pub fn with_incidents(mut self, incidents: &[Incident]) -> Self {
+        self.incidents.plan(incidents);
+        self
+    }
+
+    /// Sets how many lines a second from now on.
+    pub fn set_rate(&mut self, lines_per_second: f64) {
+        self.gap_nanos = 1e9 / lines_per_second.max(1e-3);
+    }
+
+    /// `address:port` of an application's instance.
+    pub fn upstream(&self, app: usize, replica: usize) -> &str {
+        let replicas = &self.cluster.upstreams[app % self.cluster.upstreams.len()];
+        &replicas[replica % replicas.len()]
+    }
+
+    /// The name of a node.
+    pub fn node(&self, node: usize) -> &str {
+        &self.cluster.nodes[node % self.cluster.nodes.len()]
+    }
+
     /// Gives every file another identity, for a second copy of the same traffic.
     pub fn with_copy(mut self, copy: u32) -> Self {
         self.cluster = Cluster::new(&mut Random::new(0x00C0_FFEE ^ (u64::from(copy) << 32)));
@@ -92,7 +115,7 @@ impl Traffic {
         self.line.clear();
         if random.chance(ENVOY_SHARE) {
             let proxy = random.skewed(self.cluster.proxies.len());
-            let failing = incident.filter(|i| i.kind == Kind::Upstream);
+            let failing = incident.filter(|i| matches!(i.kind, Kind::Upstream | Kind::Host | Kind::Slow));
             self.envoy.write(self.now_nanos, &self.cluster, failing, random, &mut self.line);
             return PodIndex::Proxy(proxy);
         }

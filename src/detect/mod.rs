@@ -1,0 +1,37 @@
+//! Watches every field of every service, with no configuration: rates, sizes, mixes, news and silence.
+//!
+//! Batches of records come in ([`Observations`]), anomalies go out ([`Anomaly`]). The room knows neither clock nor disk nor
+//! store: the same batches in the same order give the same scores.
+
+mod anomaly;
+mod category;
+mod detector;
+mod distinct;
+mod entity;
+mod episode;
+mod field;
+mod finding;
+mod influence;
+mod judge;
+mod names;
+mod number;
+mod observe;
+mod sample;
+mod score;
+pub mod series;
+mod service;
+mod snapshot;
+pub mod stats;
+mod values;
+mod watched;
+mod watermark;
+
+pub use anomaly::{Anomaly, Example, Influencer, State, TemplateNote};
+pub use detector::{CLUSTER, Detector, Settings, Stats};
+pub use field::FieldKind;
+pub use finding::{Direction, Measure};
+pub use names::Names;
+pub use observe::{Observations, Observer};
+pub use score::Severity;
+pub use service::Watch;
+pub use snapshot::LoadError;

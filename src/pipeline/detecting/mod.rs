@@ -1,0 +1,233 @@
+//! Runs the detectors beside the index: batches in the journal's order, anomalies kept, state saved with the position it holds.
+//!
+//! The journal is not freed beyond what the saved state holds, so a restart reads the rest of it again, and no record is
+//! missing or taken twice.
+
+mod anomalies;
+mod feed;
+mod snapshot;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tracing::{error, info, warn};
+
+pub use anomalies::{Anomalies, Error, Wish};
+use feed::{Feed, Next};
+use snapshot::Snapshots;
+
+use super::{Clock, Templates};
+use crate::detect::{Anomaly, Detector, Names, Observer, Settings, Severity, Stats, TemplateNote, Watch};
+use crate::journal::{Journal, Position};
+use crate::parse::template::{Change, TemplateId};
+use crate::record::time::NANOS_PER_SECOND;
+use crate::telemetry::Metrics;
+
+/// Observed batches that wait for the detectors: bytes.
+const QUEUE_BYTES_MAX: usize = 32 << 20;
+/// How often the state is saved, unless saving takes long.
+const SAVE_INTERVAL: Duration = Duration::from_secs(15);
+/// A save that took a second is not repeated for at least so many.
+const SAVE_SHARE: u32 = 30;
+/// Without a batch for so long, time moves on by the clock.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The detectors and what is kept of them.
+pub struct Detecting {
+    names: Arc<Names>,
+    detector: Mutex<Detector>,
+    feed: Feed,
+    snapshots: Snapshots,
+    anomalies: Anomalies,
+    templates: Option<Arc<Templates>>,
+    /// The position that the saved state holds, and the last that all shards hold.
+    saved: AtomicU64,
+    committed: AtomicU64,
+    /// What all shards held when this process began: up to here batches are read again for the detectors alone.
+    pub held: AtomicU64,
+}
+
+/// The detectors could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot open the detectors' state: {0}")]
+    State(#[from] std::io::Error),
+    #[error(transparent)]
+    Anomalies(#[from] Error),
+}
+
+impl Detecting {
+    pub fn open(data_dir: &Path, settings: Settings, templates: Option<Arc<Templates>>) -> Result<Self, StartError> {
+        let names = Arc::new(Names::default());
+        let snapshots = Snapshots::open(data_dir)?;
+        let detector = snapshots.load(Arc::clone(&names), settings, |damage| error!("{damage}"))?;
+        let saved = detector.position();
+        info!(position = saved, series = detector.stats().series, "detectors start");
+        Ok(Self {
+            names,
+            detector: Mutex::new(detector),
+            feed: Feed::new(QUEUE_BYTES_MAX),
+            snapshots,
+            anomalies: Anomalies::open(&data_dir.join("meta.redb"))?,
+            templates,
+            saved: AtomicU64::new(saved),
+            committed: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+        })
+    }
+
+    /// The last batch that the detectors took.
+    pub fn position(&self) -> Position {
+        Position(self.detector.lock().position())
+    }
+
+    /// What a worker observes its records with.
+    pub fn observer(&self) -> Observer {
+        Observer::new(Arc::clone(&self.names))
+    }
+
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// All shards hold everything up to `position`; gives up to where the journal is not needed any more.
+    pub fn committed(&self, position: Position) -> Position {
+        self.committed.store(position.0, Ordering::Release);
+        Position(position.0.min(self.saved.load(Ordering::Acquire)))
+    }
+
+    /// Takes batches until there are no more. Blocks; give it a thread of its own.
+    pub fn run(&self, clock: Clock, journal: &Journal, metrics: &Metrics) {
+        let guard = BreakOff(self);
+        let (mut last_save, mut pause) = (Instant::now(), SAVE_INTERVAL);
+        loop {
+            let next = self.feed.next(IDLE);
+            let closed = matches!(next, Next::Closed);
+            let news = {
+                let mut detector = self.detector.lock();
+                match next {
+                    Next::Batch(batch) => detector.observe(&batch),
+                    Next::Idle => detector.tick(clock.now().div_euclid(NANOS_PER_SECOND)),
+                    Next::Closed => {}
+                }
+                detector.take()
+            };
+            self.keep(news, metrics);
+            if closed || last_save.elapsed() >= pause {
+                let took = self.save(journal);
+                pause = SAVE_INTERVAL.max(took * SAVE_SHARE);
+                last_save = Instant::now();
+            }
+            if closed {
+                break;
+            }
+        }
+        std::mem::forget(guard);
+    }
+
+    fn keep(&self, mut news: Vec<Anomaly>, metrics: &Metrics) {
+        if news.is_empty() {
+            return;
+        }
+        for anomaly in &mut news {
+            self.explain_template(anomaly);
+            let began = anomaly.last == anomaly.since && anomaly.ended.is_none();
+            if began && anomaly.severity >= Severity::Major {
+                info!(score = anomaly.score.round(), service = anomaly.service, "anomaly: {}", anomaly.sentence);
+            }
+            metrics.anomalies.of(anomaly.severity.name()).inc_by(u64::from(began));
+        }
+        if let Err(err) = self.anomalies.put(&news) {
+            error!(error = %err, count = news.len(), "cannot keep anomalies");
+        }
+    }
+
+    /// In place of a template's number its text, and what it is nearest to.
+    fn explain_template(&self, anomaly: &mut Anomaly) {
+        let Some(templates) = &self.templates else { return };
+        let text = |id: &str| {
+            let id = TemplateId::from(id.parse::<u64>().ok()?);
+            templates.with(|miner| miner.template(id)).map(|view| view.text)
+        };
+        if anomaly.field.as_deref() == Some("template")
+            && let Some(value) = anomaly.value.clone()
+            && let Some(own) = text(&value)
+        {
+            let id = TemplateId::from(value.parse::<u64>().unwrap_or_default());
+            let nearest = templates.with(|miner| {
+                let (nearest, steps) = miner.nearest(id)?;
+                Some((miner.template(nearest)?.text, steps))
+            });
+            let difference = nearest.as_ref().map(|(_, steps)| steps.iter().map(marked).collect::<Vec<_>>().join(" "));
+            anomaly.sentence =
+                anomaly.sentence.replacen(&format!("template {value} "), &format!("template \"{own}\" "), 1);
+            anomaly.template =
+                Some(TemplateNote { id: id.get(), text: own, nearest: nearest.map(|n| n.0), difference });
+        }
+        for influencer in anomaly.influencers.iter_mut().filter(|influencer| influencer.field == "template") {
+            if let Some(text) = text(&influencer.value) {
+                let value = std::mem::replace(&mut influencer.value, text);
+                let (old, new) = (format!("template {value} has"), format!("template \"{}\" has", influencer.value));
+                anomaly.sentence = anomaly.sentence.replacen(&old, &new, 1);
+            }
+        }
+    }
+
+    /// Saves the state, then lets the journal go; gives how long that took.
+    fn save(&self, journal: &Journal) -> Duration {
+        let started = Instant::now();
+        let (state, position) = {
+            let detector = self.detector.lock();
+            if detector.position() == self.saved.load(Ordering::Acquire) {
+                return Duration::ZERO;
+            }
+            (detector.save(), detector.position())
+        };
+        let saved =
+            state.map_err(|err| err.to_string()).and_then(|s| self.snapshots.save(&s).map_err(|e| e.to_string()));
+        if let Err(error) = saved {
+            // Senders must not wait for it: the journal is let go all the same.
+            warn!(error, "cannot save the detectors' state; after a crash they will have missed something");
+        }
+        self.saved.store(position, Ordering::Release);
+        let committed = self.committed.load(Ordering::Acquire);
+        if committed > 0 {
+            journal.trim(Position(position.min(committed)));
+        }
+        started.elapsed()
+    }
+
+    pub fn find(&self, wish: &Wish) -> Result<(Vec<Anomaly>, u64), Error> {
+        self.anomalies.find(wish)
+    }
+
+    pub fn watches(&self, service: Option<&str>) -> Vec<Watch> {
+        self.detector.lock().watches(service)
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.detector.lock().stats()
+    }
+}
+
+fn marked(step: &Change) -> String {
+    match step {
+        Change::Same(text) => text.clone(),
+        Change::Gone(text) => format!("[-{text}-]"),
+        Change::New(text) => format!("{{+{text}+}}"),
+    }
+}
+
+/// If the detectors break, indexing goes on without them.
+struct BreakOff<'d>(&'d Detecting);
+
+impl Drop for BreakOff<'_> {
+    fn drop(&mut self) {
+        error!("the detectors stopped; records are kept and searchable, anomalies are not found until the next start");
+        self.0.saved.store(u64::MAX, Ordering::Release);
+        self.0.feed.break_off();
+    }
+}

@@ -1,0 +1,114 @@
+//! What `/api/v1/anomalies` and `/api/v1/detectors` show, in the API's own types.
+
+use super::detecting::{Detecting, Wish};
+use crate::api::{
+    AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, DetectorInfo, DetectorsAnswer, Example, Influencer,
+    QueryError,
+};
+use crate::detect::{self, Direction, FieldKind, State, Watch};
+use crate::record::time::NANOS_PER_SECOND;
+
+const OFF: &str = "the detectors are turned off: give detect.memory in the configuration some memory";
+
+/// Anomalies that were kept.
+pub fn anomalies(detecting: Option<&Detecting>, request: AnomaliesRequest) -> Result<AnomaliesAnswer, QueryError> {
+    let detecting = detecting.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
+    // A bound within a second means that second's end: what was found in it is not before it.
+    let seconds = |nanos: i64| nanos.div_euclid(NANOS_PER_SECOND) + i64::from(nanos.rem_euclid(NANOS_PER_SECOND) > 0);
+    let AnomaliesRequest { range, score_min, service, open, limit } = request;
+    let wish = Wish { from: range.from.map(seconds), to: range.to.map(seconds), score_min, service, open, limit };
+    let (found, total) = detecting.find(&wish).map_err(|err| QueryError::Internal(err.to_string()))?;
+    Ok(AnomaliesAnswer { anomalies: found.into_iter().map(shown).collect(), total })
+}
+
+/// Series that are watched.
+pub fn detectors(detecting: Option<&Detecting>, service: Option<&str>) -> Result<DetectorsAnswer, QueryError> {
+    let detecting = detecting.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
+    let stats = detecting.stats();
+    Ok(DetectorsAnswer {
+        services: stats.services,
+        series: stats.series,
+        bytes: stats.bytes,
+        records: stats.records,
+        late: stats.late,
+        evicted: stats.evicted,
+        not_covered: stats.not_covered,
+        detectors: detecting.watches(service).into_iter().map(info).collect(),
+    })
+}
+
+fn info(watch: Watch) -> DetectorInfo {
+    let kind = match watch.kind {
+        FieldKind::Unknown => "unknown",
+        FieldKind::Number => "number",
+        FieldKind::Category => "category",
+        FieldKind::Identifier => "identifier",
+    };
+    DetectorInfo {
+        kind: watch.field.is_some().then_some(kind),
+        service: watch.service,
+        field: watch.field,
+        measure: watch.measure.name(),
+        value: watch.value,
+        bucket_seconds: watch.bucket_seconds,
+        buckets: watch.buckets,
+        learning: watch.learning,
+        typical: watch.typical,
+        low: watch.low,
+        high: watch.high,
+    }
+}
+
+fn shown(anomaly: detect::Anomaly) -> Anomaly {
+    let nanos = |seconds: i64| seconds.saturating_mul(NANOS_PER_SECOND);
+    Anomaly {
+        id: anomaly.id,
+        group: anomaly.group,
+        series: anomaly.series,
+        service: anomaly.service,
+        measure: anomaly.measure.name(),
+        field: anomaly.field,
+        value: anomaly.value,
+        score: anomaly.score,
+        severity: anomaly.severity.name(),
+        probability: anomaly.probability,
+        direction: match anomaly.direction {
+            Direction::High => "high",
+            Direction::Low => "low",
+        },
+        actual: anomaly.actual,
+        typical: anomaly.typical,
+        low: anomaly.low,
+        high: anomaly.high,
+        bucket: nanos(i64::from(anomaly.bucket_seconds)),
+        since: nanos(anomaly.since),
+        last: nanos(anomaly.last),
+        found: nanos(anomaly.found),
+        ended: anomaly.ended.map(nanos),
+        state: match anomaly.state {
+            State::Open => "open",
+            State::Ended => "ended",
+            State::Retracted => "retracted",
+        },
+        sentence: anomaly.sentence,
+        influencers: anomaly
+            .influencers
+            .into_iter()
+            .map(|i| Influencer {
+                field: i.field,
+                value: i.value,
+                before: i.before,
+                after: i.after,
+                influence: i.influence,
+            })
+            .collect(),
+        examples: anomaly.examples.into_iter().map(|e| Example { id: e.id, time: e.time, line: e.line }).collect(),
+        template: anomaly.template.map(|t| AnomalyTemplate {
+            id: t.id,
+            text: t.text,
+            nearest: t.nearest,
+            difference: t.difference,
+        }),
+        late_lines: anomaly.late_lines,
+    }
+}
