@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow};
 
 use super::Usage;
 use crate::config::Config;
+use crate::parse::redact::Redactor;
 use crate::parse::template::{Limits, Miner, TemplateId};
 use crate::parse::{FileError, Grammar, Grammars, Parser, embedded_text, load, suggest};
 use crate::record::{Fields, Value};
@@ -84,6 +85,11 @@ pub fn parser(dir: Option<&Path>) -> Result<Parser, Usage> {
 pub fn open(config: &Config) -> Result<Grammars, Usage> {
     let opened = Grammars::open(config.grammars_dir.clone(), config.routes.clone());
     opened.map_err(|problems| Usage(problems.join("\n")))
+}
+
+/// The masks that a configuration names.
+pub fn redactor(config: &Config) -> Result<Option<Redactor>, Usage> {
+    Redactor::new(&config.redact).map_err(|problem| Usage(format!("redact: {problem}")))
 }
 
 /// Lines of a template that a pattern is made from.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{ClientAuth, Config};
@@ -100,7 +101,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     telemetry::init_logs(&config.log.level, config.log.format)?;
     let data_dir = config.data_dir.clone();
     let grammars = super::grammars::open(&config)?;
-    pipeline::run(settings(&config), grammars, |at| {
+    let settings =
+        pipeline::Settings { redactor: super::grammars::redactor(&config)?.map(Arc::new), ..settings(&config) };
+    pipeline::run(settings, grammars, |at| {
         // Where nobody reads standard output, the ports are open all the same.
         let mut stdout = io::stdout().lock();
         let _ = stdout.write_all(banner(at.beats, at.http, &data_dir, &program()).as_bytes());
@@ -153,6 +156,7 @@ fn settings(config: &Config) -> pipeline::Settings {
         store: store::Options::default(),
         templates_bytes_max: config.templates.memory as usize,
         detect_bytes_max: config.detect.memory as usize,
+        redactor: None,
         workers: if config.store.workers == 0 { cores } else { config.store.workers },
         commit_interval: config.store.commit_interval,
         dedupe: DedupeLimits::default(),

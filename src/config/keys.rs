@@ -27,6 +27,10 @@ pub fn keys() -> Vec<Key> {
             list: true,
             ..key("routes", "which streams' lines have which grammar", |c, v| put(&mut c.routes, routes(v)))
         },
+        Key {
+            list: true,
+            ..key("redact", "what is masked before a line is kept", |c, v| put(&mut c.redact, masks(v)))
+        },
         key("insecure", "listen beyond loopback without authentication", |c, v| put(&mut c.insecure, boolean(v))),
         key("beats.listen", "where Filebeat's output.logstash connects", |c, v| put(&mut c.beats.listen, address(v))),
         key("beats.connections_max", "connections at once", |c, v| put(&mut c.beats.connections_max, count(v))),
@@ -101,6 +105,11 @@ fn routes(text: &str) -> Result<Vec<Route>, String> {
         Some(route) => Err(format!("the rule for {} holds for every stream: name a field", route.grammar)),
         None => Ok(routes),
     }
+}
+
+fn masks(text: &str) -> Result<Vec<String>, String> {
+    serde_saphyr::from_str(text)
+        .map_err(|error| format!("{error}\n  write a list such as [token, email, '/user=(\\w+)/']"))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

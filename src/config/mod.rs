@@ -21,6 +21,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub grammars_dir: Option<PathBuf>,
     pub routes: Vec<Route>,
+    /// Masks by name, or regular expressions between slashes.
+    pub redact: Vec<String>,
     pub insecure: bool,
     pub beats: Beats,
     pub http: Http,
@@ -113,6 +115,7 @@ impl Default for Config {
             data_dir: PathBuf::from("./loghound-data"),
             grammars_dir: None,
             routes: Vec::new(),
+            redact: Vec::new(),
             insecure: false,
             beats: Beats {
                 listen: SocketAddr::from(([127, 0, 0, 1], 5044)),

@@ -20,6 +20,7 @@ mod memory;
 mod names;
 mod number;
 mod patterns;
+pub mod redact;
 mod routes;
 pub mod scanner;
 mod steps;

@@ -48,6 +48,7 @@ use crate::ingest::dead_letters::{DeadLetter, DeadLetters};
 use crate::ingest::frame;
 use crate::journal::{self, Journal, Position};
 use crate::parse::Grammars;
+use crate::parse::redact::Redactor;
 use crate::query::{Engine, SavedQueries};
 use crate::record::Batch;
 use crate::store::{self, Store};
@@ -69,6 +70,8 @@ pub struct Context {
     pub saved: SavedQueries,
     /// `None` where the operator turned detectors off.
     pub detecting: Option<Arc<Detecting>>,
+    /// Masks what must not be kept, before anything is made of a line.
+    pub redactor: Option<Arc<Redactor>>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub limits: frame::Limits,
@@ -109,7 +112,10 @@ impl Context {
                 received_at: crate::record::time::format_rfc3339(batch.received_at),
                 peer: batch.peer.clone(),
                 reason: reason.clone(),
-                body_base64: DeadLetter::encode(bytes),
+                body_base64: match self.redactor.as_ref().zip(std::str::from_utf8(bytes).ok()) {
+                    Some((redactor, text)) => DeadLetter::encode(redactor.mask(text).as_bytes()),
+                    None => DeadLetter::encode(bytes),
+                },
             })
             .collect();
         let new = self.dead_letters.lock().append(&letters)?;
@@ -134,6 +140,8 @@ pub struct Settings {
     pub templates_bytes_max: usize,
     /// Memory for the detectors; 0 watches nothing.
     pub detect_bytes_max: usize,
+    /// Masks what must not be kept.
+    pub redactor: Option<Arc<Redactor>>,
     pub workers: usize,
     pub commit_interval: Duration,
     pub dedupe: DedupeLimits,
@@ -281,6 +289,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         live: live::LiveBatches::new(settings.live_bytes_max),
         tails: TailHub::default(),
         engine,
+        redactor: settings.redactor.clone(),
         metrics,
         clock: Clock,
         limits: settings.beats.limits,

@@ -1,5 +1,6 @@
 //! One indexing worker: batches in, segments out. Decode, recognise repeats, parse, add to the day's shard.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +14,7 @@ use crate::decode::{Decoder, Dedupe, DedupeLimits};
 use crate::detect::Observer;
 use crate::ingest::frame;
 use crate::journal::Position;
+use crate::parse::redact::Redactor;
 use crate::parse::template::Text;
 use crate::parse::{Grammar, Parser};
 use crate::record::time::format_rfc3339;
@@ -170,6 +172,11 @@ impl<'c> Worker<'c> {
         }
         // Whether the store and the detectors have an event already.
         let known = |at: usize| (self.repeats[at], self.watching.as_ref().is_none_or(|w| w.repeats[at]));
+        if let Some(redactor) = &self.context.redactor {
+            for (_, event) in events.iter_mut().enumerate().filter(|(at, _)| known(*at) != (true, true)) {
+                mask(redactor, event, &self.arena);
+            }
+        }
         let fresh: Vec<Fresh<'_>> = (0..events.len())
             .map(|at| (at, known(at)))
             .filter(|(_, known)| *known != (true, true))
@@ -243,6 +250,16 @@ impl<'c> Worker<'c> {
                 });
                 templates.observe(texts, ids);
             }
+        }
+    }
+}
+
+/// Hides what must not be kept, in the line and in what else the sender says of it. The event's identity was made of what
+/// was sent, so that a repeat is known.
+fn mask<'e>(redactor: &Redactor, event: &mut Event<'e>, arena: &'e Bump) {
+    for text in [&mut event.message, &mut event.extra].into_iter().flatten() {
+        if let Cow::Owned(masked) = redactor.mask(text) {
+            *text = arena.alloc_str(&masked);
         }
     }
 }
