@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use tantivy::columnar::Column;
 use tantivy::schema::Value as _;
 use tantivy::store::StoreReader;
-use tantivy::{SegmentReader, TantivyDocument};
+use tantivy::{SegmentReader, TantivyDocument, TantivyError};
 
+use super::line;
 use super::schema::Fields;
 
 /// Blocks of stored lines kept inflated.
@@ -52,12 +53,20 @@ impl<'s> Documents<'s> {
             Some(store) => store,
             none => none.insert(self.reader.get_store_reader(STORE_BLOCKS)?),
         };
-        Ok(Stored { document: store.get(doc)?, fields: self.fields })
+        let document: TantivyDocument = store.get(doc)?;
+        let packed = document.get_first(self.fields.line).and_then(|value| value.as_bytes());
+        let unpack = |packed| {
+            let damaged = || TantivyError::InternalError(format!("the stored line of document {doc} is damaged"));
+            line::unpack(packed, self.timestamps.first(doc).unwrap_or(0)).ok_or_else(damaged)
+        };
+        let line = packed.map(unpack).transpose()?;
+        Ok(Stored { line, document, fields: self.fields })
     }
 }
 
 /// A document's stored texts.
 pub struct Stored {
+    line: Option<String>,
     document: TantivyDocument,
     fields: Fields,
 }
@@ -65,7 +74,7 @@ pub struct Stored {
 impl Stored {
     /// The message.
     pub fn line(&self) -> Option<&str> {
-        self.document.get_first(self.fields.line).and_then(|value| value.as_str())
+        self.line.as_deref()
     }
 
     /// What else the sender sent: one JSON object.

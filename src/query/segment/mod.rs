@@ -7,6 +7,7 @@
 
 mod bare;
 mod dictionary;
+mod keywords;
 mod named;
 mod vocabulary;
 

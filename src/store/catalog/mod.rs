@@ -23,7 +23,7 @@ use crate::record::time;
 const VERSION_FILE: &str = "VERSION";
 const LOCK_FILE: &str = "LOCK";
 /// Format of the shards directory and of the shards in it.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The shards of a data directory. Cheap to clone.
 #[derive(Clone)]
