@@ -1,6 +1,7 @@
 //! A segment's documents as they were put in, for whoever shows a record or writes it anew.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use tantivy::columnar::Column;
 use tantivy::schema::Value as _;
@@ -9,6 +10,8 @@ use tantivy::{SegmentReader, TantivyDocument, TantivyError};
 
 use super::line;
 use super::schema::Fields;
+use super::streams::StreamEntry;
+use crate::record::identity;
 
 /// Blocks of stored lines kept inflated.
 const STORE_BLOCKS: usize = 16;
@@ -26,7 +29,7 @@ pub struct Documents<'s> {
     /// As they were mined: some stand for others by now.
     pub templates: Column<u64>,
     pub offsets: Column<u64>,
-    pub ids: Column<u64>,
+    pub marks: Column<u64>,
     store: RefCell<Option<StoreReader>>,
 }
 
@@ -41,9 +44,15 @@ impl<'s> Documents<'s> {
             grammars: columns.u64("grammar")?,
             templates: columns.u64("template")?,
             offsets: columns.u64("offset")?,
-            ids: columns.u64("id")?,
+            marks: columns.u64("mark")?,
             store: RefCell::default(),
         })
+    }
+
+    /// The identity of a document's event; `streams` are the shard's.
+    pub fn id(&self, doc: u32, streams: &[Arc<StreamEntry>]) -> Option<u64> {
+        let stream = streams.get(self.streams.first(doc)? as usize)?;
+        Some(identity(stream.identity_seed, self.offsets.first(doc), self.marks.first(doc)?))
     }
 
     /// What is stored of a document.

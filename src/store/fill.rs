@@ -22,7 +22,7 @@ pub fn fill(doc: &mut Scratch, record: &Record<'_>, covers_line: bool, mut admit
     let covers_line = covers_line && record.grammar.is_some();
     doc.ts = event.timestamp;
     doc.offset = event.offset;
-    doc.id = event.id;
+    doc.mark = event.mark;
     doc.template = record.template;
     if let Some(message) = event.message {
         doc.set_line(message);

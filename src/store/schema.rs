@@ -30,8 +30,8 @@ pub struct Fields {
     pub grammar: Field,
     /// `log.offset`: u64 column `offset`, without a value where the event had none.
     pub offset: Field,
-    /// The event's identity within its sender: u64 column `id`.
-    pub id: Field,
+    /// The event's [mark](crate::record::identity): u64 column `mark`.
+    pub mark: Field,
     /// The mined template's id when the record was indexed: u64 column `template`, without a value where nothing was mined.
     pub template: Field,
     /// Words with positions; a gap of one position between values.
@@ -67,7 +67,7 @@ pub fn schema() -> (Schema, Fields) {
         stream: builder.add_u64_field("stream", column().set_indexed()),
         grammar: builder.add_u64_field("grammar", column()),
         offset: builder.add_u64_field("offset", column()),
-        id: builder.add_u64_field("id", column()),
+        mark: builder.add_u64_field("mark", column()),
         template: builder.add_u64_field("template", column()),
         text: builder.add_text_field("text", TextOptions::default().set_indexing_options(text)),
         kw: builder.add_json_field("kw", json().set_fast(RAW)),

@@ -55,7 +55,7 @@ impl Segment<'_> {
                 for doc in 0..self.docs() {
                     let number = self.streams.first(doc).unwrap_or(u64::MAX);
                     let key = self.shard.streams().get(number as usize).map(|e| e.key);
-                    if let (Some(key), Some(id)) = (key, self.ids.first(doc)) {
+                    if let (Some(key), Some(id)) = (key, self.id(doc)) {
                         // A whole id is compared as a number; only other tests print every one.
                         let fits = match test {
                             Test::Value { text, .. } => parse_event_id(text) == Some((stream_half(key), id)),

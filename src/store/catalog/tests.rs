@@ -10,7 +10,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{SegmentReader, Term};
 
 use super::*;
-use crate::record::{Event, Fields as RecordFields, GrammarRef, Record, Role, Stream, StreamKey, Value};
+use crate::record::{Event, Fields as RecordFields, GrammarRef, Record, Role, Stream, StreamKey, Value, WHOLE};
 use crate::store::{Documents, GrammarEntry, Stored, words};
 
 const DAY: i64 = time::NANOS_PER_DAY;
@@ -38,7 +38,7 @@ fn event<'e>(ts: i64, id: u64, message: &'e str) -> Event<'e> {
         timestamp: ts,
         message: Some(message),
         offset: Some(id * 10),
-        id,
+        mark: WHOLE | id,
         positioned: true,
         extra: None,
     }
@@ -151,7 +151,7 @@ fn a_record_comes_back_by_all_its_parts() {
 
     let columns = view.searcher().segment_readers()[0].fast_fields();
     assert_eq!(columns.i64("ts").unwrap().first(0), Some(NOON));
-    assert_eq!(columns.u64("id").unwrap().first(0), Some(7));
+    assert_eq!(columns.u64("mark").unwrap().first(0), Some(WHOLE | 7));
     assert_eq!(columns.u64("offset").unwrap().first(0), Some(70));
     assert_eq!(columns.i64("num.thread_id").unwrap().first(0), Some(9));
     assert_eq!(columns.i64("num._stamp.time").unwrap().first(0), Some(64_282_123_456));
@@ -308,12 +308,12 @@ fn two_workers_share_stream_numbers_and_a_commit() {
     let mut ids = Vec::new();
     store
         .recent_ids(|sender, id| {
-            assert_eq!(sender, format!("node-{}", id / 2 % 7));
+            assert_eq!(sender, format!("node-{}", id % WHOLE / 2 % 7));
             ids.push(id);
             if ids.len() < 150 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
         .unwrap();
-    assert_eq!((ids.len(), ids[0] / 2, ids[1] / 2, ids[100] / 2), (150, 99, 98, 99));
+    assert_eq!((ids.len(), ids[0] % WHOLE / 2, ids[1] % WHOLE / 2, ids[100] % WHOLE / 2), (150, 99, 98, 99));
 }
 
 #[test]
