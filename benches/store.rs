@@ -42,7 +42,7 @@ fn main() -> Result<()> {
         made += filled - before;
         for line in &lines {
             line_bytes += line.text.len();
-            line.with_record(&streams, |record| worker.add(position, record, true))?;
+            line.with_record(&streams, |record| worker.add(position, record.event.timestamp, record, true))?;
         }
         let added = thread_cpu()?;
         let cuts = vec![worker.cut()?];

@@ -35,6 +35,9 @@ pub trait Backend: Send + Sync + 'static {
     /// What is watched, of one service or of all.
     fn detectors(&self, service: Option<&str>) -> Result<DetectorsAnswer, QueryError>;
     fn grammars(&self) -> GrammarsAnswer;
+    fn shards(&self) -> ShardsAnswer {
+        ShardsAnswer::default()
+    }
     /// What parsing stored lines anew would change.
     fn reparse_preview(&self, request: ReparseRequest, deadline: Instant) -> Result<ReparseAnswer, QueryError>;
     /// Begins to parse stored lines anew, in the background.
@@ -47,6 +50,44 @@ pub trait Backend: Send + Sync + 'static {
 }
 
 /// Which anomalies.
+/// The days on disk.
+#[derive(Debug, Clone, Default)]
+pub struct ShardsAnswer {
+    /// Newest day first, the quarantine last.
+    pub shards: Vec<ShardInfo>,
+    pub bytes: u64,
+    /// On the disk they are on.
+    pub free_bytes: Option<u64>,
+    /// What a day has brought lately; `None` where there is no telling.
+    pub bytes_a_day: Option<u64>,
+    /// At that pace, were nothing deleted.
+    pub disk_full_in_days: Option<f64>,
+    /// `None` keeps all.
+    pub retention_days: Option<u32>,
+    pub bytes_max: Option<u64>,
+    pub next: Vec<NextRemoval>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ShardInfo {
+    pub name: String,
+    pub records: u64,
+    pub bytes: u64,
+    pub segments: usize,
+    /// Unix nanoseconds of its first and last record.
+    pub oldest: Option<i64>,
+    pub newest: Option<i64>,
+}
+
+/// A deletion to come.
+#[derive(Debug, Clone)]
+pub struct NextRemoval {
+    pub name: String,
+    pub reason: &'static str,
+    /// Unix nanoseconds; for disk use an estimate.
+    pub at: i64,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct AnomaliesRequest {
     /// When they were found.

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{aggregate, anomalies, export, grammars, handlers, health, patterns, saved, tail};
+use super::{aggregate, anomalies, export, grammars, handlers, health, patterns, saved, shards, tail};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,7 +19,7 @@ use super::{aggregate, anomalies, export, grammars, handlers, health, patterns, 
         grammars::grammars, grammars::preview, grammars::reparse, grammars::progress,
         patterns::patterns, aggregate::aggregate, export::export,
         saved::list, saved::show, saved::save, saved::delete,
-        anomalies::anomalies, anomalies::detectors,
+        anomalies::anomalies, anomalies::detectors, shards::shards,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),

@@ -15,7 +15,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::error::Problem;
 use super::run::Shared;
-use super::{Backend, aggregate, anomalies, export, grammars, handlers, health, home, openapi, patterns, saved, tail};
+use super::{
+    Backend, aggregate, anomalies, export, grammars, handlers, health, home, openapi, patterns, saved, shards, tail,
+};
 use crate::telemetry::Metrics;
 
 /// Limits of the HTTP side.
@@ -82,6 +84,7 @@ pub fn router(
         .route("/api/v1/patterns", get(patterns::patterns).post(patterns::patterns))
         .route("/api/v1/anomalies", get(anomalies::anomalies).post(anomalies::anomalies))
         .route("/api/v1/detectors", get(anomalies::detectors))
+        .route("/api/v1/shards", get(shards::shards))
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))
         .route("/api/v1/grammars", get(grammars::grammars))

@@ -153,7 +153,7 @@ fn settings(config: &Config) -> pipeline::Settings {
         journal_bytes_max: config.journal.bytes_max,
         journal_segment_bytes: config.journal.segment_bytes,
         journal_disk_reserve_bytes: config.journal.disk_reserve_bytes,
-        store: store::Options::default(),
+        store: store_options(&config.store),
         templates_bytes_max: config.templates.memory as usize,
         detect_bytes_max: config.detect.memory as usize,
         redactor: None,
@@ -167,6 +167,19 @@ fn settings(config: &Config) -> pipeline::Settings {
 
 /// Received batches that wait for a worker in memory; further ones wait in the journal. Bytes.
 const LIVE_BYTES_MAX: usize = 48 << 20;
+
+fn store_options(config: &crate::config::Store) -> store::Options {
+    const DAY: u64 = 86_400;
+    // A day is kept or not: what is said in hours is rounded up.
+    let days = u32::try_from(config.retention.as_secs().div_ceil(DAY)).unwrap_or(u32::MAX);
+    let days = (days > 0).then_some(days);
+    let ahead_nanos = i64::try_from(config.future_max.as_nanos()).unwrap_or(i64::MAX);
+    store::Options {
+        believable: store::Believable { days, ahead_nanos },
+        retention: store::Retention { days, bytes_max: (config.bytes_max > 0).then_some(config.bytes_max) },
+        ..store::Options::default()
+    }
+}
 
 #[cfg(test)]
 mod tests {

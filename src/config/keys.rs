@@ -76,6 +76,13 @@ pub fn keys() -> Vec<Key> {
         key("store.commit_interval", "how often lines become searchable", |c, v| {
             put(&mut c.store.commit_interval, duration(v))
         }),
+        key("store.retention", "how long days are kept; 0d keeps all", |c, v| put(&mut c.store.retention, duration(v))),
+        key("store.bytes_max", "disk that all days may take before the oldest go; 0 keeps all", |c, v| {
+            put(&mut c.store.bytes_max, bytes(v))
+        }),
+        key("store.future_max", "lines from further in the future are quarantined", |c, v| {
+            put(&mut c.store.future_max, duration(v))
+        }),
         key("templates.memory", "memory for templates; 0 finds none", |c, v| put(&mut c.templates.memory, bytes(v))),
         key("detect.memory", "memory for the detectors; 0 watches nothing", |c, v| put(&mut c.detect.memory, bytes(v))),
         key("log.level", "error, warn, info, debug, trace, or a filter", |c, v| {

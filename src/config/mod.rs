@@ -89,6 +89,12 @@ pub struct Store {
     /// 0 is one for each core.
     pub workers: usize,
     pub commit_interval: Duration,
+    /// In whole days; 0 keeps all.
+    pub retention: Duration,
+    /// Bytes; 0 keeps all.
+    pub bytes_max: u64,
+    /// Lines from further in the future are quarantined.
+    pub future_max: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +140,13 @@ impl Default for Config {
                 query_timeout: Duration::from_secs(30),
             },
             journal: Journal { bytes_max: 8 << 30, segment_bytes: 64 << 20, disk_reserve_bytes: 256 << 20 },
-            store: Store { workers: 0, commit_interval: Duration::from_secs(1) },
+            store: Store {
+                workers: 0,
+                commit_interval: Duration::from_secs(1),
+                retention: Duration::from_secs(30 * 86_400),
+                bytes_max: 0,
+                future_max: Duration::from_secs(86_400),
+            },
             templates: Templates { memory: 64 << 20 },
             detect: Detect { memory: 256 << 20 },
             log: Log { level: "info".to_owned(), format: LogFormat::Text },

@@ -14,7 +14,7 @@ use crate::api::{
     ContextRequest, DetectorsAnswer, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest,
     FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, PatternsAnswer, PatternsRequest,
     QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
-    Sort, TailEvent, TimeRange,
+    ShardsAnswer, Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::parse::Grammar;
@@ -207,6 +207,12 @@ impl Backend for Pipeline {
 
     fn detectors(&self, service: Option<&str>) -> Result<DetectorsAnswer, QueryError> {
         super::watched::detectors(self.context.detecting.as_deref(), service)
+    }
+
+    fn shards(&self) -> ShardsAnswer {
+        let stat = rustix::fs::statvfs(&self.context.data_dir).ok();
+        let free = stat.map(|stat| stat.f_bavail * stat.f_frsize);
+        super::retention::shards(&self.context.store, self.context.clock.now(), free)
     }
 
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {

@@ -14,6 +14,7 @@ mod lock;
 mod patterns;
 mod queue;
 mod reparse;
+mod retention;
 mod tail;
 mod templates;
 mod watched;
@@ -378,6 +379,16 @@ async fn serve(
     announce(&addresses);
     context.reparse.resume();
 
+    let keeping = {
+        let (context, closing) = (Arc::clone(context), closing_api.clone());
+        tokio::spawn(async move {
+            let mut due = tokio::time::interval(retention::CHECK_INTERVAL);
+            while closing.run_until_cancelled(due.tick()).await.is_some() {
+                let context = Arc::clone(&context);
+                let _ = tokio::task::spawn_blocking(move || retention::enforce(&context)).await;
+            }
+        })
+    };
     let mut reload = tokio::time::interval(FILES_CHECK_INTERVAL);
     loop {
         tokio::select! {
@@ -400,6 +411,7 @@ async fn serve(
     }
     closing_api.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(2), api_task).await;
+    keeping.abort();
     Ok(deadline)
 }
 

@@ -195,7 +195,7 @@ impl Reparse {
                     preview.partial = true;
                     break;
                 }
-                Err(failure) => warn!(day = time::format_day(shard.day), %failure, "cannot look at a day"),
+                Err(failure) => warn!(day = store::shard_name(shard.day), %failure, "cannot look at a day"),
             }
         }
         preview.changes = changes.into_values().collect();

@@ -203,7 +203,7 @@ impl<'c> Worker<'c> {
                 if fresh.stored {
                     continue;
                 }
-                self.shard.add(position.0, &record, parsed.covers_line)?;
+                self.shard.add(position.0, batch.received_at, &record, parsed.covers_line)?;
                 if tails > 0 {
                     self.context.tails.offer(&record, &parser);
                 }
@@ -216,6 +216,7 @@ impl<'c> Worker<'c> {
             self.context.bury(position, batch, &bad)?;
         }
         metrics.events_indexed.inc_by(indexed);
+        metrics.events_quarantined.inc_by(self.shard.take_quarantined());
         metrics.events_duplicate.inc_by(repeated);
         if position <= self.context.recovered_through {
             metrics.events_recovered.inc_by(events.len() as u64);

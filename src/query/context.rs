@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::engine::Engine;
 use super::record::{parse_event_id, stream_half};
 use super::segment::{Segment, Stop};
-use crate::store::ShardView;
+use crate::store::{QUARANTINE, ShardView};
 
 impl Engine {
     /// The record of an `event.id` and its neighbours in the file it came from; `None` when it is not there.
@@ -44,7 +44,8 @@ impl Engine {
         let mut later: BinaryHeap<(FileOrder, usize, u32, u32)> = BinaryHeap::new();
         for (s, shard) in shards.iter().enumerate() {
             // A file's lines are of its own day, or of a neighbouring one.
-            if (shard.day - home.day).abs() > 1 {
+            let anywhere = [shard.day, home.day].contains(&QUARANTINE);
+            if !anywhere && shard.day.abs_diff(home.day) > 1 {
                 continue;
             }
             let same: Vec<bool> = shard.streams().iter().map(|stream| file_of(&stream.fields) == file).collect();

@@ -9,7 +9,7 @@ use super::segment::{Language, Segment, Stop, Vocabularies};
 use crate::parse::Grammars;
 use crate::parse::template::Ids;
 use crate::record::time::{NANOS_PER_DAY, day_of};
-use crate::store::{ShardView, Store};
+use crate::store::{QUARANTINE, ShardView, Store};
 
 /// Unix nanoseconds, `from` included, `to` not.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,8 +19,11 @@ pub struct Between {
 }
 
 impl Between {
-    /// Whether a UTC day has such times.
+    /// Whether a shard may have such times: a UTC day, or the quarantine, which has any.
     pub fn overlaps(&self, day: i32) -> bool {
+        if day == QUARANTINE {
+            return true;
+        }
         let start = i64::from(day) * NANOS_PER_DAY;
         self.from.is_none_or(|from| day_of(from) <= day) && self.to.is_none_or(|to| start < to)
     }

@@ -61,7 +61,7 @@ fn filled(lines: &[(String, Option<String>)]) -> Filled {
         let record =
             Record { event: &event, grammar: grammar.map(|grammar| grammar.key()), template: None, fields: &fields };
         let covers = grammar.is_some_and(|g| g.covers(line));
-        worker.add(i as u64 + 1, &record, covers).unwrap();
+        worker.add(i as u64 + 1, event.timestamp, &record, covers).unwrap();
         records.push(build_record(&record, &parser));
         if i % 700 == 699 {
             store.commit(i as u64 + 1, vec![worker.cut().unwrap()]).unwrap();

@@ -57,9 +57,16 @@ impl Engine {
         let language = self.language();
         let mut found: Vec<(Segment<'_>, Bits)> = Vec::new();
         let mut minutes = vec![0u64; MINUTES];
-        let start = i64::from(shard.day) * NANOS_PER_DAY;
-        let minute = |at: i64| ((at - start) / MINUTE).clamp(0, MINUTES as i64 - 1) as usize;
-        for reader in shard.searcher().segment_readers() {
+        let readers = shard.searcher().segment_readers();
+        let (mut start, mut end) = (i64::MAX, i64::MIN);
+        for reader in readers {
+            let times = reader.fast_fields().i64("ts")?;
+            (start, end) = (start.min(times.min_value()), end.max(times.max_value()));
+        }
+        // The quarantine has any times: its "minutes" are as long as they have to be.
+        let length = (end.saturating_sub(start) / MINUTES as i64 + 1).max(MINUTE);
+        let minute = |at: i64| (at.saturating_sub(start) / length).clamp(0, MINUTES as i64 - 1) as usize;
+        for reader in readers {
             let segment = Segment::open(shard, reader, &language, deadline)?;
             let Some(scope) = scope(&segment, between) else { continue };
             let docs = segment.matching(expr, &scope)?;

@@ -81,7 +81,7 @@ pub(super) fn fixture(lines: &[Line], cut: usize) -> Fixture {
         let grammar = grammar.map(|grammar| grammar.key());
         let record = Record { event: &event, grammar, template: None, fields: &fields };
         records.push(build_record(&record, &parser));
-        worker.add(1 + (n / cut) as u64, &record, covers).unwrap();
+        worker.add(1 + (n / cut) as u64, line.ts, &record, covers).unwrap();
         if (n + 1) % cut == 0 || n + 1 == lines.len() {
             let part = worker.cut().unwrap();
             store.commit(1 + (n / cut) as u64, vec![part]).unwrap();

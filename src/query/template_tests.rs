@@ -42,7 +42,7 @@ fn engine(records: &[(Option<u64>, Option<&str>)], ids: &Arc<Ids>) -> (Engine, t
             extra: *extra,
         };
         let record = Record { event: &event, grammar: None, template: *template, fields: &Fields::new() };
-        worker.add(n as u64 + 1, &record, false).unwrap();
+        worker.add(n as u64 + 1, event.timestamp, &record, false).unwrap();
     }
     store.commit(records.len() as u64 + 1, vec![worker.cut().unwrap()]).unwrap();
     (Engine::new(store, Arc::new(Grammars::fixed(Parser::builtin()))).with_templates(Arc::clone(ids)), dir)

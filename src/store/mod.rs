@@ -10,8 +10,10 @@ mod document;
 mod documents;
 mod error;
 mod fill;
+mod home;
 mod line;
 mod merge;
+mod retention;
 mod rewrite;
 mod schema;
 mod shard;
@@ -23,6 +25,8 @@ mod worker;
 pub use catalog::{CommitStats, SetAside, Store};
 pub use documents::{Documents, Stored};
 pub use error::Error;
+pub use home::{Believable, QUARANTINE, shard_name};
+pub use retention::{Reason, Removal, Retention};
 pub use rewrite::Rewrite;
 pub use schema::{Fields, STAMP_PREFIX};
 pub use shard::ShardView;
@@ -46,6 +50,9 @@ pub struct Options {
     pub segment_docs_max: u64,
     /// A shard without commits for so long closes its writer: nanoseconds.
     pub idle_after_nanos: i64,
+    /// Lines of other times are quarantined.
+    pub believable: Believable,
+    pub retention: Retention,
 }
 
 impl Default for Options {
@@ -56,6 +63,8 @@ impl Default for Options {
             paths_max: 2000,
             segment_docs_max: 5_000_000,
             idle_after_nanos: 600 * crate::record::time::NANOS_PER_SECOND,
+            believable: Believable { days: None, ahead_nanos: i64::MAX },
+            retention: Retention::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -15,10 +15,11 @@ use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentMe
 
 use super::Options;
 use super::error::Error;
+use super::home::shard_name;
 use super::merge::Tiered;
 use super::schema::{self, Fields};
 use super::streams::{Damage, GrammarEntry, Known, Snapshot, StreamEntry, StreamTable, normal_path};
-use crate::record::{GrammarRef, PATH_SEPARATOR, Stream, time};
+use crate::record::{GrammarRef, PATH_SEPARATOR, Stream};
 
 /// What a commit says of itself, in tantivy's `meta.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub struct Shard {
     reader: IndexReader,
     view: ArcSwap<ShardView>,
     write: Mutex<Write>,
+    /// Deleted: nothing is added any more.
+    retired: AtomicBool,
 }
 
 #[derive(Default)]
@@ -57,7 +60,7 @@ struct Write {
 impl Shard {
     /// Makes an empty shard; it appears under its name only when it is whole.
     pub fn create(root: &Path, day: i32, fields: Fields, options: &Options) -> Result<Self, Error> {
-        let name = time::format_day(day);
+        let name = shard_name(day);
         let dir = root.join(&name);
         let unfinished = root.join(format!(".new-{name}"));
         if unfinished.exists() {
@@ -79,7 +82,7 @@ impl Shard {
 
     /// Opens a shard, removes what a crash left behind, and tells of damage it can live with.
     pub fn open(root: &Path, day: i32, fields: Fields, options: &Options) -> Result<(Self, Option<Damage>), Error> {
-        let name = time::format_day(day);
+        let name = shard_name(day);
         let dir = root.join(&name);
         let read = |source| Error::Read { day: name.clone(), source };
         let mut index = Index::open_in_dir(&dir).map_err(read)?;
@@ -117,12 +120,13 @@ impl Shard {
             reader,
             view: ArcSwap::from_pointee(view),
             write: Mutex::default(),
+            retired: AtomicBool::new(false),
         };
         Ok((shard, damage))
     }
 
     pub fn name(&self) -> String {
-        time::format_day(self.day)
+        shard_name(self.day)
     }
 
     /// Every record of this day up to this position is in the shard.
@@ -250,6 +254,20 @@ impl Shard {
             return Ok(());
         }
         self.close(&mut write)
+    }
+
+    /// Ends its service: waits for merges, and drops what no commit took.
+    pub fn retire(&self) -> Result<(), Error> {
+        let mut write = self.write.lock();
+        self.close(&mut write)?;
+        write.pending.clear();
+        self.retired.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether it was deleted.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// Waits for merges and closes the writer.

@@ -12,9 +12,10 @@ use super::catalog::Catalog;
 use super::document::{Doc, Scratch};
 use super::error::Error;
 use super::fill::fill;
+use super::home::QUARANTINE;
 use super::schema::Fields;
 use super::shard::Shard;
-use crate::record::{GrammarRef, Record, StreamKey, time};
+use crate::record::{GrammarRef, Record, StreamKey};
 
 /// Records between two looks at the memory in use.
 const MEMORY_CHECK_RECORDS: u64 = 256;
@@ -39,6 +40,7 @@ pub struct Worker {
     tick: u64,
     records: u64,
     dropped: u64,
+    quarantined: u64,
 }
 
 struct OpenDay {
@@ -65,17 +67,30 @@ struct OpenSegment {
 impl Worker {
     pub(super) fn new(catalog: Arc<Catalog>, options: Options, fields: Fields) -> Self {
         let doc = Arc::new(Scratch::new(fields));
-        Self { catalog, options, fields, days: Vec::new(), doc, tick: 0, records: 0, dropped: 0 }
+        Self { catalog, options, fields, days: Vec::new(), doc, tick: 0, records: 0, dropped: 0, quarantined: 0 }
     }
 
-    /// Adds a record of the batch at `position` to the shard of its day, unless that shard holds it already.
-    /// `covers_line`: the grammar's fields hold all words of the line. After an error see [`Error::Segment`].
-    pub fn add(&mut self, position: u64, record: &Record<'_>, covers_line: bool) -> Result<(), Error> {
-        let day = time::day_of(record.event.timestamp);
+    /// Adds a record of the batch at `position`, received at `received_at` (Unix nanoseconds), to its shard, unless that
+    /// holds it already. `covers_line`: the grammar's fields hold all words of the line. After an error see
+    /// [`Error::Segment`].
+    pub fn add(
+        &mut self,
+        position: u64,
+        received_at: i64,
+        record: &Record<'_>,
+        covers_line: bool,
+    ) -> Result<(), Error> {
+        let day = self.options.believable.home(record.event.timestamp, received_at);
         let at = match self.days.iter().position(|open| open.shard.day == day) {
+            // A deleted day's segments go with it.
+            Some(at) if self.days[at].shard.is_retired() => {
+                self.days.swap_remove(at);
+                self.open_day(day)?
+            }
             Some(at) => at,
             None => self.open_day(day)?,
         };
+        self.quarantined += u64::from(day == QUARANTINE);
         if self.days[at].shard.committed() >= position {
             self.dropped += 1;
             return Ok(());
@@ -165,6 +180,11 @@ impl Worker {
     /// Records that were not added because their shard held them already.
     pub fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// Records put into the quarantine since the last call.
+    pub fn take_quarantined(&mut self) -> u64 {
+        std::mem::take(&mut self.quarantined)
     }
 
     fn open_day(&mut self, day: i32) -> Result<usize, Error> {

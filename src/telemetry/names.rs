@@ -18,6 +18,10 @@ const fn name(name: &'static str, help: &'static str) -> Name {
 pub const EVENTS_RECEIVED: Name =
     name("loghound_ingest_events_received_total", "events in batches that were made durable and acknowledged");
 pub const EVENTS_INDEXED: Name = name("loghound_store_events_indexed_total", "events added to a shard");
+pub const EVENTS_QUARANTINED: Name = name(
+    "loghound_store_events_quarantined_total",
+    "of the events added to a shard, those whose time cannot be believed or is not kept any more",
+);
 pub const EVENTS_DUPLICATE: Name =
     name("loghound_decode_events_duplicate_total", "events dropped as repeats of an event already taken");
 pub const EVENTS_DEAD_LETTERED: Name =
@@ -79,6 +83,8 @@ pub const COMMIT_ERRORS: Name = name("loghound_store_commit_errors_total", "comm
 pub const SEARCHABLE_LAG_SECONDS: Name =
     name("loghound_store_searchable_lag_seconds", "from a batch's arrival to its records being searchable");
 pub const SHARDS: Name = name("loghound_store_shards", "daily shards that serve");
+pub const SHARDS_DELETED: Name = name("loghound_store_shards_deleted_total", "shards deleted, by reason");
+pub const REMOVALS: &[&str] = &["age", "disk_use"];
 pub const SHARDS_DAMAGED: Name = name("loghound_store_shards_set_aside", "daily shards set aside as damaged");
 
 pub const QUERIES: Name = name("loghound_query_requests_total", "queries by route and result");

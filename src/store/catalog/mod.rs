@@ -13,12 +13,13 @@ use parking_lot::{Mutex, RwLock};
 
 use super::documents::Documents;
 use super::error::Error;
+use super::home::{shard_day, shard_name};
+use super::retention::{self, Removal, Retention};
 use super::rewrite::Rewrite;
 use super::schema::{self, Fields};
 use super::shard::{Shard, ShardView, sync_dir};
 use super::worker::{Cut, Worker};
 use super::{Options, streams};
-use crate::record::time;
 
 const VERSION_FILE: &str = "VERSION";
 const LOCK_FILE: &str = "LOCK";
@@ -32,13 +33,13 @@ pub struct Store {
 }
 
 pub(super) struct Catalog {
-    root: PathBuf,
+    pub(super) root: PathBuf,
     options: Options,
     fields: Fields,
-    shards: RwLock<BTreeMap<i32, Arc<Shard>>>,
+    pub(super) shards: RwLock<BTreeMap<i32, Arc<Shard>>>,
     set_aside: Vec<SetAside>,
     /// One commit at a time.
-    commit: Mutex<()>,
+    pub(super) commit: Mutex<()>,
     /// Holds the directory for this process.
     _lock: File,
 }
@@ -107,7 +108,10 @@ impl Store {
     pub fn commit(&self, position: u64, cuts: Vec<Cut>) -> Result<CommitStats, Error> {
         let _one = self.catalog.commit.lock();
         for (shard, segments) in cuts.into_iter().flat_map(|cut| cut.parts) {
-            shard.offer(segments);
+            // What was on its way to a day that is deleted goes with it.
+            if !shard.is_retired() {
+                shard.offer(segments);
+            }
         }
         let mut stats = CommitStats::default();
         let mut failed = None;
@@ -147,6 +151,21 @@ impl Store {
         self.catalog.all().iter().rev().map(|shard| shard.view()).collect()
     }
 
+    /// What the retention deletes at `now` (Unix nanoseconds), in this order.
+    pub fn plan(&self, now: i64) -> Vec<Removal> {
+        self.catalog.options.retention.plan(&self.catalog.all(), now)
+    }
+
+    /// Deletes a day; waits for its merges. Nothing happens where there is none.
+    pub fn remove(&self, day: i32) -> Result<(), Error> {
+        self.catalog.remove(day)
+    }
+
+    /// What is kept.
+    pub fn retention(&self) -> Retention {
+        self.catalog.options.retention
+    }
+
     /// Closes the writers of shards without recent commits, whose merges it waits for. `now`: Unix nanoseconds.
     pub fn idle(&self, now: i64) -> Result<(), Error> {
         self.catalog.all().iter().try_for_each(|shard| shard.idle(now, self.catalog.options.idle_after_nanos))
@@ -166,7 +185,7 @@ impl Store {
     pub fn highest_template(&self) -> Result<u64, Error> {
         let mut highest = 0;
         for shard in self.shards() {
-            let read = |source| Error::Read { day: time::format_day(shard.day), source };
+            let read = |source| Error::Read { day: shard_name(shard.day), source };
             for reader in shard.searcher().segment_readers() {
                 let column = reader.fast_fields().u64("template").map_err(read)?;
                 if column.values.num_vals() > 0 {
@@ -182,7 +201,7 @@ impl Store {
     pub fn recent_ids(&self, mut f: impl FnMut(&str, u64) -> ControlFlow<()>) -> Result<(), Error> {
         for shard in self.shards() {
             let flow = shard_ids(&shard, &mut f);
-            if flow.map_err(|source| Error::Read { day: time::format_day(shard.day), source })?.is_break() {
+            if flow.map_err(|source| Error::Read { day: shard_name(shard.day), source })?.is_break() {
                 break;
             }
         }
@@ -254,15 +273,15 @@ fn check_version(root: &Path) -> Result<(), Error> {
     }
 }
 
-/// Days that have a directory; removes shards whose making was interrupted.
+/// Days that have a directory; removes shards whose making or deletion was interrupted.
 fn days(root: &Path) -> Result<Vec<i32>, Error> {
     let mut days = Vec::new();
     for entry in fs::read_dir(root).map_err(Error::io(root))? {
         let entry = entry.map_err(Error::io(root))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(".new-") {
+        if name.starts_with(".new-") || name.starts_with(retention::DELETED) {
             fs::remove_dir_all(entry.path()).map_err(Error::io(entry.path()))?;
-        } else if let Some(day) = time::parse_day(&name) {
+        } else if let Some(day) = shard_day(&name) {
             days.push(day);
         }
     }
@@ -282,7 +301,7 @@ fn gap(shard: &Shard, damage: &streams::Damage) -> SetAside {
 }
 
 fn put_aside(root: &Path, day: i32, error: &Error) -> Result<SetAside, Error> {
-    let name = time::format_day(day);
+    let name = shard_name(day);
     let from = root.join(&name);
     let mut n = 1;
     while root.join(format!("{name}.damaged-{n}")).exists() {

@@ -10,7 +10,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{SegmentReader, Term};
 
 use super::*;
-use crate::record::{Event, Fields as RecordFields, GrammarRef, Record, Role, Stream, StreamKey, Value, WHOLE};
+use crate::record::{Event, Fields as RecordFields, GrammarRef, Record, Role, Stream, StreamKey, Value, WHOLE, time};
 use crate::store::{Documents, GrammarEntry, Stored, words};
 
 const DAY: i64 = time::NANOS_PER_DAY;
@@ -46,7 +46,9 @@ fn event<'e>(ts: i64, id: u64, message: &'e str) -> Event<'e> {
 
 fn add(worker: &mut Worker, position: u64, event: &Event<'_>) {
     let fields = RecordFields::new();
-    worker.add(position, &Record { event, grammar: None, template: None, fields: &fields }, false).unwrap();
+    worker
+        .add(position, event.timestamp, &Record { event, grammar: None, template: None, fields: &fields }, false)
+        .unwrap();
 }
 
 fn open(root: &Path) -> Store {
@@ -115,7 +117,12 @@ fn a_record_comes_back_by_all_its_parts() {
     fields.push("ratio", Role::Keyword, Value::F64(0.5));
     fields.push("delta", Role::Keyword, Value::I64(-4));
     worker
-        .add(1, &Record { event: &event, grammar: Some(grammar("klog")), template: None, fields: &fields }, true)
+        .add(
+            1,
+            event.timestamp,
+            &Record { event: &event, grammar: Some(grammar("klog")), template: None, fields: &fields },
+            true,
+        )
         .unwrap();
     assert_eq!(docs(&store), [("2024-10-04".to_owned(), 0)]);
     let cut = worker.cut().unwrap();
@@ -176,7 +183,12 @@ fn an_uncovered_line_is_indexed_whole_and_escapes_besides() {
     let mut fields = RecordFields::new();
     fields.push("msg", Role::Text, Value::Str(Cow::Owned("caf\u{e9} open".into())));
     worker
-        .add(1, &Record { event: &event, grammar: Some(grammar("json")), template: None, fields: &fields }, false)
+        .add(
+            1,
+            event.timestamp,
+            &Record { event: &event, grammar: Some(grammar("json")), template: None, fields: &fields },
+            false,
+        )
         .unwrap();
     store.commit(1, vec![worker.cut().unwrap()]).unwrap();
     let view = &store.shards()[0];
@@ -213,7 +225,12 @@ fn values_of_any_type_and_length_are_kept() {
         fields.push("co\u{0}de", Role::Keyword, value.clone());
         fields.push("an.id", Role::Id, value);
         worker
-            .add(1, &Record { event: &event, grammar: Some(grammar("g")), template: None, fields: &fields }, true)
+            .add(
+                1,
+                event.timestamp,
+                &Record { event: &event, grammar: Some(grammar("g")), template: None, fields: &fields },
+                true,
+            )
             .unwrap();
     }
     store.commit(1, vec![worker.cut().unwrap()]).unwrap();
@@ -245,7 +262,12 @@ fn names_beyond_the_limit_are_found_by_words() {
     fields.u64("e", 555);
     fields.push("f", Role::Keyword, Value::Bool(true));
     worker
-        .add(1, &Record { event: &event, grammar: Some(grammar("g")), template: None, fields: &fields }, true)
+        .add(
+            1,
+            event.timestamp,
+            &Record { event: &event, grammar: Some(grammar("g")), template: None, fields: &fields },
+            true,
+        )
         .unwrap();
     store.commit(1, vec![worker.cut().unwrap()]).unwrap();
     let check = |store: &Store| {
