@@ -24,6 +24,7 @@ mod run;
 mod saved;
 mod tail;
 mod time;
+mod ui;
 
 pub use backend::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, Backend, Change,
