@@ -1,5 +1,5 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { defineConfig } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 // Names are relative to the page, so that the UI works below any path (src/api/ui.rs).
 export default defineConfig({
@@ -13,6 +13,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
+  test: { include: ['src/**/*.test.ts'] },
   server: {
     // `npm run dev` beside a running loghound: open /ui/logs there.
     proxy: Object.fromEntries(

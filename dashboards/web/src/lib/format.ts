@@ -20,6 +20,7 @@ export function short(n: number): string {
 export function three(n: number): string {
   const size = Math.abs(n);
   if (size === 0) return '0';
+  if (size >= 1000) return whole.format(n);
   if (size < 0.001) return n.toExponential(1);
   return n.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3).replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '');
 }
