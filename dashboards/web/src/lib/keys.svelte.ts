@@ -15,6 +15,8 @@ let prefixTimer = 0;
 /** Runs what is bound to a key; text that is being written keeps its keys. */
 export function onKey(event: KeyboardEvent) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  // A dialog has keys of its own.
+  if (document.querySelector('dialog[open]')) return;
   const target = event.target as HTMLElement;
   const writing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
   if (writing && event.key !== 'Escape') return;
