@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { absolute, ago, interval, label, stepFor, toBound, toMillis, utc, zoomOut } from './time';
+import { absolute, ago, clock, interval, label, local, stepFor, toBound, toMillis, utc, zoomOut } from './time';
 
 const NOW = Date.parse('2026-11-23T12:00:00Z');
 
@@ -48,4 +48,10 @@ test('words for lengths', () => {
   expect(stepFor(3_600_000, 60)).toBe(60_000);
   expect(stepFor(86_400_000, 100)).toBe(900_000);
   expect(utc('2026-11-23T12:00:00.5Z')).toBe('2026-11-23 12:00:00.500 UTC');
+});
+
+test('a sentence has the reader’s own time', () => {
+  const since = '2026-11-23T13:05:00Z';
+  expect(local('x, since 13:05; y', since)).toBe(`x, since ${clock(since)}; y`);
+  expect(local('x, since 02:00; y', since)).toBe('x, since 02:00; y');
 });

@@ -84,6 +84,12 @@ export function clock(time: number | string): string {
   return `${two(d.getHours())}:${two(d.getMinutes())}`;
 }
 
+/** A sentence of the server with its `since 13:05`, which is UTC, in the reader's own time. */
+export function local(sentence: string, since: string): string {
+  const at = new Date(since).toISOString().slice(11, 16);
+  return sentence.replace(`since ${at}`, `since ${clock(since)}`);
+}
+
 /** For the tooltip of every time: UTC, unambiguous. */
 export function utc(time: number | string): string {
   const d = new Date(time);
