@@ -16,11 +16,13 @@ const PAGES = [
   ['logs?from=now-24h&q=response_code:*+|+stats+count()+by+response_code', 'table.data td'],
   ['anomalies', 'article .sentence'],
   ['patterns?from=now-24h', 'table.data td', async (page) => { await page.keyboard.press('j'); await page.keyboard.press('Enter'); await page.locator('.detail').waitFor(); }],
+  ['compare?from=now-1h', 'section table.data td'],
   ['detectors', 'table.data td'],
   ['system', '.card b'],
 ];
 
 let server, browser;
+const started = Date.now();
 before(async () => {
   [server, browser] = await Promise.all([start({ lines: 100_000, rate: 1 }), launch()]);
 });
@@ -80,9 +82,34 @@ test('an anomaly leads to its lines, and back', async () => {
   assert.deepEqual(wrong, []);
 });
 
+test('two times compared: what an incident changed, and its lines', async () => {
+  // The last of the demo's incidents, an upstream that fails, begins an hour before the demo does.
+  const minutes = (ago) => new Date(started - ago * 60_000).toISOString();
+  const { page, wrong } = await open(browser, `${server.url}/ui/compare?from=${minutes(60)}&to=${minutes(48)}`);
+  const row = page.locator('tr', { hasText: 'response_code 503' });
+  await row.waitFor();
+  const [before, after] = (await row.locator('a').allInnerTexts()).map((text) => Number(text.replaceAll(',', '')));
+  assert.ok(after > 5 * (before + 1), `${before} became ${after}`);
+  await row.locator('a').last().click();
+  await page.waitForURL(/\/ui\/logs\?.*q=response_code:503/);
+  await page.locator('.row').first().waitFor();
+  assert.equal(Number((await page.locator('.status b').first().innerText()).replaceAll(',', '')), after, 'as many lines as were counted');
+  await page.goBack();
+  const over = page.locator('.u-over');
+  await over.waitFor();
+  await page.getByRole('button', { name: 'drag sets before' }).click();
+  const box = await over.boundingBox();
+  await page.mouse.move(box.x + 20, box.y + 30);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 120, box.y + 30, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForURL(/afrom=20/);
+  assert.deepEqual(wrong, []);
+});
+
 test('by keys alone: from page to page, and what the keys are', async () => {
   const { page, wrong } = await open(browser, `${server.url}/ui/logs`);
-  for (const [key, name] of [['a', 'anomalies'], ['p', 'patterns'], ['d', 'detectors'], ['s', 'system'], ['l', 'logs']]) {
+  for (const [key, name] of [['a', 'anomalies'], ['p', 'patterns'], ['c', 'compare'], ['d', 'detectors'], ['s', 'system'], ['l', 'logs']]) {
     await page.keyboard.press('g');
     await page.keyboard.press(key);
     await page.waitForURL(new RegExp(`/ui/${name}`));

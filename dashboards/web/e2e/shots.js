@@ -11,7 +11,7 @@ const PICTURES = [
   ['logs', 'logs?from=now-24h', '.row', 'light'],
   ['anomalies', 'anomalies', 'article canvas', 'dark'],
 ];
-const PAGES = [...PICTURES, ['patterns', 'patterns?from=now-24h', 'table.data td'], ['detectors', 'detectors', 'table.data td'], ['system', 'system', '.card b'], ['table', 'logs?from=now-24h&q=response_code:*+|+stats+count(),+p99(duration)+by+upstream_host+|+top+20', 'table.data td']];
+const PAGES = [...PICTURES, ['patterns', 'patterns?from=now-24h', 'table.data td'], ['compare', 'compare?from=now-1h', 'section table.data td'], ['detectors', 'detectors', 'table.data td'], ['system', 'system', '.card b'], ['table', 'logs?from=now-24h&q=response_code:*+|+stats+count(),+p99(duration)+by+upstream_host+|+top+20', 'table.data td']];
 
 const [server, browser] = await Promise.all([start({ lines: 100_000, rate: 1 }), launch()]);
 mkdirSync(to, { recursive: true });

@@ -2,6 +2,7 @@
 
 import type { Component } from 'svelte';
 import Anomalies from './pages/Anomalies.svelte';
+import Compare from './pages/Compare.svelte';
 import Detectors from './pages/Detectors.svelte';
 import Logs from './pages/Logs.svelte';
 import Patterns from './pages/Patterns.svelte';
@@ -20,6 +21,7 @@ export const PAGES: Page[] = [
   { name: 'logs', title: 'Logs', key: 'l', component: Logs },
   { name: 'anomalies', title: 'Anomalies', key: 'a', component: Anomalies },
   { name: 'patterns', title: 'Patterns', key: 'p', component: Patterns },
+  { name: 'compare', title: 'Compare', key: 'c', component: Compare },
   { name: 'detectors', title: 'Detectors', key: 'd', component: Detectors },
   { name: 'system', title: 'System', key: 's', component: System },
 ];
