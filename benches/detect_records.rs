@@ -51,7 +51,7 @@ fn main() {
         let started = Instant::now();
         observer.begin(position, received_at, parsed.len());
         for (event, grammar, fields) in &parsed {
-            let template = (event.id % 60).into();
+            let template = (event.id() % 60).into();
             observer.add(&Record { event, grammar: *grammar, template, fields });
         }
         let observed = observer.finish();

@@ -246,7 +246,7 @@ impl Line {
             timestamp: self.at(),
             message: Some(&self.text),
             offset: Some(self.n * 265),
-            id: self.n.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            mark: self.n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32,
             positioned: true,
             extra: None,
         };

@@ -198,9 +198,9 @@ fn assemble<'b>(
     if needs_rest && let Some(extra) = extra {
         own.rest = extra::hash(extra);
     }
-    let (id, positioned) = identity::id(&stream, &own);
+    let (mark, positioned) = identity::mark(&stream, &own);
     let timestamp = own.timestamp.unwrap_or(context.batch.received_at);
-    Event { stream, timestamp, message: own.message, offset: own.offset, id, positioned, extra }
+    Event { stream, timestamp, message: own.message, offset: own.offset, mark, positioned, extra }
 }
 
 #[cold]

@@ -60,7 +60,7 @@ impl Dedupe {
         let mut ring = ring.lock();
         for i in std::iter::once(first).chain(indices) {
             let event = &events[i];
-            repeats[i] = ring.check(event.id, event.positioned, now);
+            repeats[i] = ring.check(event.id(), event.positioned, now);
         }
     }
 

@@ -15,7 +15,7 @@ use serde_json::{Map, Value as Json, json};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::path::ContainerPath;
-use crate::record::Stream;
+use crate::record::{Stream, WHOLE};
 
 /// Which rule a stream's events follow; kept in the two lowest bits of the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,9 +70,9 @@ pub fn seed(fields: &Map<String, Json>, sender: &str) -> u64 {
     xxh3_64(parts.to_string().as_bytes()) & !3 | rule as u64
 }
 
-/// The identity of an event, never 0, and whether it stands on a position (or an explicit id) rather than on the
-/// event's content alone.
-pub fn id(stream: &Stream, own: &Own) -> (u64, bool) {
+/// An event's [mark](crate::record::identity), and whether its identity stands on a position (or an explicit id)
+/// rather than on the event's content alone.
+pub fn mark(stream: &Stream, own: &Own) -> (u64, bool) {
     let seed = stream.identity_seed;
     let message = own.message.map_or(0, |m| xxh3_64_with_seed(m.as_bytes(), seed));
     // A line whose text was parsed away by the sender is guarded by what is left of it.
@@ -82,17 +82,18 @@ pub fn id(stream: &Stream, own: &Own) -> (u64, bool) {
         for (to, word) in bytes.chunks_exact_mut(8).zip([kind, a, b, c, message]) {
             to.copy_from_slice(&word.to_le_bytes());
         }
-        xxh3_64_with_seed(&bytes, seed).max(1)
+        xxh3_64_with_seed(&bytes, seed)
     };
     let timestamp = own.timestamp.unwrap_or(0) as u64;
     if let Some(id) = own.id {
-        return (words(1, xxh3_64_with_seed(id.as_bytes(), seed), 0, 0), true);
+        return (words(1, xxh3_64_with_seed(id.as_bytes(), seed), 0, 0) | WHOLE, true);
     }
+    // Of what stands at a place, 32 bits tell the one from the other.
     match (Rule::of(seed), own.offset) {
-        (Rule::Fingerprint, Some(offset)) => (words(2, offset, 0, guard), true),
-        (Rule::Inode, Some(offset)) => (words(3, offset, timestamp, guard), true),
-        (Rule::Path, Some(offset)) => (words(4, offset, timestamp, guard), true),
-        (_, offset) => (words(5, offset.map_or(u64::MAX, |o| o), timestamp, own.rest), false),
+        (Rule::Fingerprint, Some(_)) => (words(2, 0, 0, guard) % WHOLE, true),
+        (Rule::Inode, Some(_)) => (words(3, 0, timestamp, guard) % WHOLE, true),
+        (Rule::Path, Some(_)) => (words(4, 0, timestamp, guard) % WHOLE, true),
+        (_, offset) => (words(5, offset.map_or(u64::MAX, |o| o), timestamp, own.rest) | WHOLE, false),
     }
 }
 

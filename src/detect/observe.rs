@@ -177,7 +177,7 @@ impl Observer {
         out.records.push(Observation {
             stream,
             time: event.timestamp,
-            id: event.id,
+            id: event.id(),
             template: record.template,
             parsed: record.grammar.is_some(),
             line: (line_at, line_at + kept.len() as u32),

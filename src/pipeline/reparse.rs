@@ -469,7 +469,7 @@ impl<'d> Day<'d> {
             timestamp: documents.timestamps.first(doc).unwrap_or(0),
             message: stored.line(),
             offset: documents.offsets.first(doc),
-            id: documents.ids.first(doc).unwrap_or(0),
+            mark: documents.marks.first(doc).unwrap_or(0),
             positioned: true,
             extra: stored.extra(),
         };

@@ -172,5 +172,5 @@ fn worse_time(timestamp: i64, worst: i64, newest_first: bool) -> bool {
 fn place(segment: &Segment<'_>, doc: u32, timestamp: i64) -> Place {
     let number = segment.streams.first(doc).unwrap_or(u64::MAX) as usize;
     let stream = segment.shard.streams().get(number).map_or(0, |s| stream_half(s.key));
-    Place { timestamp, id: segment.ids.first(doc).unwrap_or(0), stream }
+    Place { timestamp, id: segment.id(doc).unwrap_or(0), stream }
 }

@@ -30,7 +30,7 @@ impl Engine {
             for reader in shard.searcher().segment_readers() {
                 let segment = Segment::open(shard, reader, &language, deadline)?;
                 for doc in 0..segment.docs() {
-                    if segment.ids.first(doc) == Some(id) && segment.streams.first(doc) == Some(number as u64) {
+                    if segment.streams.first(doc) == Some(number as u64) && segment.id(doc) == Some(id) {
                         let file = file_of(&shard.streams()[number].fields);
                         let order = file_order(&segment, doc, &file);
                         found = Some((Arc::clone(shard), order, segment.record(doc)?, file));

@@ -51,7 +51,7 @@ fn filled(lines: &[(String, Option<String>)]) -> Filled {
             timestamp: start + i as i64 * time::NANOS_PER_SECOND,
             message: Some(line),
             offset: Some(i as u64 * 100),
-            id: i as u64 + 1,
+            mark: i as u64 + 1,
             positioned: true,
             extra: extra.as_deref(),
         };

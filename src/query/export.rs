@@ -81,7 +81,7 @@ impl Engine {
                 segment.check()?;
                 places.extend(docs.iter().filter_map(|doc| {
                     let at = segment.timestamps.first(doc).unwrap_or(start);
-                    slice.contains(&minute(at)).then(|| (at, segment.ids.first(doc).unwrap_or(0), nth, doc))
+                    slice.contains(&minute(at)).then(|| (at, segment.id(doc).unwrap_or(0), nth, doc))
                 }));
             }
             places.sort_unstable();

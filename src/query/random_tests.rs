@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::*;
 use crate::parse::{Grammars, Parser};
-use crate::record::{Event, Fields, Record, Stream, StreamKey, time::parse_rfc3339};
+use crate::record::{Event, Fields, Record, Stream, StreamKey, WHOLE, time::parse_rfc3339};
 use crate::store::{Options, Store};
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(super) struct Fixture {
 fn number_of(record: &Map<String, Json>) -> u64 {
     let mut number = None;
     super::matches::visit(record, "event.id", &mut |value| {
-        number = number.or(value.as_str().and_then(parse_event_id).map(|(_, id)| id));
+        number = number.or(value.as_str().and_then(parse_event_id).map(|(_, id)| id % WHOLE));
         number.is_some()
     });
     number.unwrap()
@@ -70,7 +70,7 @@ pub(super) fn fixture(lines: &[Line], cut: usize) -> Fixture {
             timestamp: line.ts,
             message,
             offset: line.offset,
-            id: n as u64,
+            mark: WHOLE | n as u64,
             positioned: line.offset.is_some(),
             extra: extra.as_deref(),
         };

@@ -64,7 +64,7 @@ pub fn build_record(record: &Record<'_>, parser: &Parser) -> Map<String, Json> {
         key: event.stream.key,
         timestamp: event.timestamp,
         offset: event.offset,
-        id: event.id,
+        id: event.id(),
         line: event.message,
         grammar: record.grammar.map(|grammar| grammar.name),
         error: error.as_deref(),

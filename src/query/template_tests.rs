@@ -37,7 +37,7 @@ fn engine(records: &[(Option<u64>, Option<&str>)], ids: &Arc<Ids>) -> (Engine, t
             timestamp: (n as i64 / 3) * DAY + (n as i64 % 3) * 1_000_000_000,
             message: Some(&line),
             offset: None,
-            id: n as u64,
+            mark: n as u64,
             positioned: false,
             extra: *extra,
         };

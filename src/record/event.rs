@@ -24,13 +24,20 @@ pub struct Event<'b> {
     pub message: Option<&'b str>,
     /// `log.offset`.
     pub offset: Option<u64>,
-    /// The identity within its sender: equal for the copies of one event, different for different lines.
-    pub id: u64,
+    /// What makes the [`Event::id`] with the stream and the offset: equal for the copies of one event.
+    pub mark: u64,
     /// Whether the identity stands on a file position; without one it holds only within a short time window.
     pub positioned: bool,
     /// Fields that belong neither to the stream nor to the line (parsed keys of the sender, `log.flags`): one JSON
     /// object, compact.
     pub extra: Option<&'b str>,
+}
+
+impl Event<'_> {
+    /// The identity within its sender: equal for the copies of one event, different for different lines. Never 0.
+    pub fn id(&self) -> u64 {
+        super::identity(self.stream.identity_seed, self.offset, self.mark)
+    }
 }
 
 /// One parsed record, borrowing from its event.

@@ -26,6 +26,8 @@ enum Leaf {
     I64(i64),
     F64(f64),
     Bool(bool),
+    /// What is in [`Scratch::packed`].
+    Packed,
 }
 
 /// The members of one JSON field: (name, value).
@@ -40,13 +42,15 @@ pub struct Scratch {
     pub stream: u64,
     pub grammar: Option<u64>,
     pub offset: Option<u64>,
-    pub id: u64,
+    pub mark: u64,
     pub template: Option<u64>,
     texts: Vec<Span>,
     kw: Object,
     ident: Object,
     num: Object,
-    line: Option<Span>,
+    /// The line as it is stored.
+    packed: Vec<u8>,
+    has_line: bool,
     extra: Option<Span>,
 }
 
@@ -59,13 +63,14 @@ impl Scratch {
             stream: 0,
             grammar: None,
             offset: None,
-            id: 0,
+            mark: 0,
             template: None,
             texts: Vec::new(),
             kw: Vec::new(),
             ident: Vec::new(),
             num: Vec::new(),
-            line: None,
+            packed: Vec::new(),
+            has_line: false,
             extra: None,
         }
     }
@@ -76,7 +81,8 @@ impl Scratch {
         self.kw.clear();
         self.ident.clear();
         self.num.clear();
-        self.line = None;
+        self.packed.clear();
+        self.has_line = false;
         self.extra = None;
     }
 
@@ -86,11 +92,10 @@ impl Scratch {
         Span { start, end: self.buffer.len() as u32 }
     }
 
-    /// Keeps the message, and says where it stands so that [`Scratch::index_span`] can index it without a copy.
-    pub fn set_line(&mut self, line: &str) -> Span {
-        let span = self.push(line);
-        self.line = Some(span);
-        span
+    /// Keeps the message of a record whose time is set.
+    pub fn set_line(&mut self, line: &str) {
+        super::line::pack(line, self.ts, &mut self.packed);
+        self.has_line = true;
     }
 
     pub fn set_extra(&mut self, extra: &str) {
@@ -158,7 +163,7 @@ impl Scratch {
         Some(match step {
             0 => (fields.ts, Lent::Leaf(self, Leaf::I64(self.ts))),
             1 => (fields.stream, Lent::Leaf(self, Leaf::U64(self.stream))),
-            2 => (fields.id, Lent::Leaf(self, Leaf::U64(self.id))),
+            2 => (fields.mark, Lent::Leaf(self, Leaf::U64(self.mark))),
             3 => (fields.kw, Lent::Object(Members { scratch: self, members: &self.kw })),
             4 => (fields.ident, Lent::Object(Members { scratch: self, members: &self.ident })),
             5 => (fields.num, Lent::Object(Members { scratch: self, members: &self.num })),
@@ -169,7 +174,7 @@ impl Scratch {
                     (fields.grammar, self.grammar.map(Leaf::U64)),
                     (fields.offset, self.offset.map(Leaf::U64)),
                     (fields.template, self.template.map(Leaf::U64)),
-                    (fields.line, self.line.map(Leaf::Str)),
+                    (fields.line, self.has_line.then_some(Leaf::Packed)),
                     (fields.extra, self.extra.map(Leaf::Str)),
                 ] {
                     if let Some(leaf) = leaf {
@@ -244,6 +249,7 @@ impl<'a> Value<'a> for Lent<'a> {
             Lent::Leaf(_, Leaf::I64(n)) => ReferenceValueLeaf::I64(*n),
             Lent::Leaf(_, Leaf::F64(n)) => ReferenceValueLeaf::F64(*n),
             Lent::Leaf(_, Leaf::Bool(b)) => ReferenceValueLeaf::Bool(*b),
+            Lent::Leaf(scratch, Leaf::Packed) => ReferenceValueLeaf::Bytes(&scratch.packed),
         })
     }
 }

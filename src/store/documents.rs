@@ -1,13 +1,17 @@
 //! A segment's documents as they were put in, for whoever shows a record or writes it anew.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use tantivy::columnar::Column;
 use tantivy::schema::Value as _;
 use tantivy::store::StoreReader;
-use tantivy::{SegmentReader, TantivyDocument};
+use tantivy::{SegmentReader, TantivyDocument, TantivyError};
 
+use super::line;
 use super::schema::Fields;
+use super::streams::StreamEntry;
+use crate::record::identity;
 
 /// Blocks of stored lines kept inflated.
 const STORE_BLOCKS: usize = 16;
@@ -25,7 +29,7 @@ pub struct Documents<'s> {
     /// As they were mined: some stand for others by now.
     pub templates: Column<u64>,
     pub offsets: Column<u64>,
-    pub ids: Column<u64>,
+    pub marks: Column<u64>,
     store: RefCell<Option<StoreReader>>,
 }
 
@@ -40,9 +44,15 @@ impl<'s> Documents<'s> {
             grammars: columns.u64("grammar")?,
             templates: columns.u64("template")?,
             offsets: columns.u64("offset")?,
-            ids: columns.u64("id")?,
+            marks: columns.u64("mark")?,
             store: RefCell::default(),
         })
+    }
+
+    /// The identity of a document's event; `streams` are the shard's.
+    pub fn id(&self, doc: u32, streams: &[Arc<StreamEntry>]) -> Option<u64> {
+        let stream = streams.get(self.streams.first(doc)? as usize)?;
+        Some(identity(stream.identity_seed, self.offsets.first(doc), self.marks.first(doc)?))
     }
 
     /// What is stored of a document.
@@ -52,12 +62,20 @@ impl<'s> Documents<'s> {
             Some(store) => store,
             none => none.insert(self.reader.get_store_reader(STORE_BLOCKS)?),
         };
-        Ok(Stored { document: store.get(doc)?, fields: self.fields })
+        let document: TantivyDocument = store.get(doc)?;
+        let packed = document.get_first(self.fields.line).and_then(|value| value.as_bytes());
+        let unpack = |packed| {
+            let damaged = || TantivyError::InternalError(format!("the stored line of document {doc} is damaged"));
+            line::unpack(packed, self.timestamps.first(doc).unwrap_or(0)).ok_or_else(damaged)
+        };
+        let line = packed.map(unpack).transpose()?;
+        Ok(Stored { line, document, fields: self.fields })
     }
 }
 
 /// A document's stored texts.
 pub struct Stored {
+    line: Option<String>,
     document: TantivyDocument,
     fields: Fields,
 }
@@ -65,7 +83,7 @@ pub struct Stored {
 impl Stored {
     /// The message.
     pub fn line(&self) -> Option<&str> {
-        self.document.get_first(self.fields.line).and_then(|value| value.as_str())
+        self.line.as_deref()
     }
 
     /// What else the sender sent: one JSON object.

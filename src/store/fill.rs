@@ -22,12 +22,12 @@ pub fn fill(doc: &mut Scratch, record: &Record<'_>, covers_line: bool, mut admit
     let covers_line = covers_line && record.grammar.is_some();
     doc.ts = event.timestamp;
     doc.offset = event.offset;
-    doc.id = event.id;
+    doc.mark = event.mark;
     doc.template = record.template;
     if let Some(message) = event.message {
-        let line = doc.set_line(message);
+        doc.set_line(message);
         if !covers_line {
-            doc.index_span(line);
+            doc.text(message);
         }
     }
     // Words of a value are in the line's unless the line is not indexed, or spells them otherwise (`\n`, `\u00e9`).

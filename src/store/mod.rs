@@ -10,6 +10,7 @@ mod document;
 mod documents;
 mod error;
 mod fill;
+mod line;
 mod merge;
 mod rewrite;
 mod schema;

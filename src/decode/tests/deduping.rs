@@ -74,7 +74,7 @@ fn what_was_stored_is_known_after_a_restart() {
     let window: Vec<Json> = (0..100).map(|i| event("n1", (i % 2 == 0).then_some(i), &i.to_string())).collect();
     let bodies: Vec<String> = window.iter().map(Json::to_string).collect();
     decode(&mut decoder, &frames(bodies.iter().map(|b| b.as_bytes())), |events: &[Event], _| {
-        events.iter().rev().for_each(|e| dedupe.restore(&e.stream.sender, e.id, RECEIVED_AT));
+        events.iter().rev().for_each(|e| dedupe.restore(&e.stream.sender, e.id(), RECEIVED_AT));
     });
     assert!(!fresh(&dedupe, &mut decoder, &window, RECEIVED_AT + NANOS_PER_SECOND).contains(&true));
 }

@@ -130,7 +130,7 @@ proptest! {
         let mut shuffled = String::new();
         write_shuffled(&event, &mut order.clone(), &mut shuffled);
         let mut decoder = decoder();
-        let take = |event: &Event| (Arc::clone(&event.stream), event.id, event.positioned, event.timestamp);
+        let take = |event: &Event| (Arc::clone(&event.stream), event.id(), event.positioned, event.timestamp);
         let a = one(&mut decoder, &event.to_string(), take);
         let b = one(&mut decoder, &shuffled, take);
         prop_assert!(Arc::ptr_eq(&a.0, &b.0));

@@ -94,7 +94,7 @@ impl<T: Copy + PartialOrd> Values<T> {
             "event.id" => {
                 let listed = docs.iter().filter_map(|doc| {
                     let stream = segment.shard.streams().get(segment.streams.first(doc)? as usize)?;
-                    Some((doc, target.text(&event_id(stream.key, segment.ids.first(doc)?))?))
+                    Some((doc, target.text(&event_id(stream.key, segment.id(doc)?))?))
                 });
                 self.parts.push(Part::Listed(listed.collect()));
                 return Ok(());

@@ -137,9 +137,8 @@ impl Segment<'_> {
         let fits = |value: &str| {
             needle.as_deref().is_none_or(|needle| holds(needle, value)) && matches::bare_fits_str(test, value)
         };
-        for field in [self.shard.fields.kw, self.shard.fields.ident] {
-            self.json_dictionary(field, &mut found.sure, test, fits)?;
-        }
+        self.bare_keywords(&mut found.sure, test, fits)?;
+        self.bare_identifiers(&mut found.sure, test, fits)?;
         let columns = self.reader.fast_fields();
         let digits = match test {
             Test::Value { text, .. } => text.bytes().any(|b| b.is_ascii_digit()),

@@ -1,7 +1,7 @@
-//! Walks over a segment's term dictionaries, and what a column's numbers were as text.
+//! Walks over a segment's terms (identifiers, words), and what a column's numbers were as text.
 
 use tantivy::postings::Postings;
-use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, InvertedIndexReader, TERMINATED};
 
 use super::{Segment, Stop};
@@ -81,16 +81,15 @@ impl Segment<'_> {
         Ok(())
     }
 
-    /// Adds the documents of every keyword or identifier that bare words look into and that fits.
-    pub(super) fn json_dictionary(
+    /// Adds the documents of every identifier that bare words look into and that fits.
+    pub(super) fn bare_identifiers(
         &self,
-        field: Field,
         docs: &mut Bits,
         test: &Test,
         fits: impl Fn(&str) -> bool,
     ) -> Result<(), Stop> {
-        let index = self.reader.inverted_index(field)?;
-        for prefix in self.vocabulary(field)?.may_fit(test) {
+        let index = self.reader.inverted_index(self.shard.fields.ident)?;
+        for prefix in self.identifier_vocabulary()?.may_fit(test) {
             let path = std::str::from_utf8(&prefix[..prefix.len() - 2]);
             if !path.is_ok_and(is_unsearched)
                 && let Ok(prefix) = std::str::from_utf8(prefix)

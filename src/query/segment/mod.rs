@@ -7,6 +7,7 @@
 
 mod bare;
 mod dictionary;
+mod keywords;
 mod named;
 mod vocabulary;
 
@@ -227,7 +228,7 @@ impl<'s> Segment<'s> {
             key: entry.map_or(crate::record::StreamKey(0), |e| e.key),
             timestamp: self.timestamps.first(doc).unwrap_or(0),
             offset: self.offsets.first(doc),
-            id: self.ids.first(doc).unwrap_or(0),
+            id: self.id(doc).unwrap_or(0),
             line,
             grammar: name,
             error: error.as_deref(),
@@ -236,6 +237,11 @@ impl<'s> Segment<'s> {
             extra,
         }
         .build())
+    }
+
+    /// The identity of a document's event within its sender.
+    pub fn id(&self, doc: u32) -> Option<u64> {
+        self.documents.id(doc, self.shard.streams())
     }
 
     /// The id that stands for a document's template now.

@@ -6,6 +6,7 @@ use tantivy::columnar::DynamicColumn;
 
 use super::bare::quick;
 use super::dictionary::{integral, signed, stamp_texts};
+use super::keywords::with_value;
 use super::{Found, Segment, Stop};
 use crate::query::ast::{Bound, Test};
 use crate::query::bits::Bits;
@@ -54,7 +55,7 @@ impl Segment<'_> {
                 for doc in 0..self.docs() {
                     let number = self.streams.first(doc).unwrap_or(u64::MAX);
                     let key = self.shard.streams().get(number as usize).map(|e| e.key);
-                    if let (Some(key), Some(id)) = (key, self.ids.first(doc)) {
+                    if let (Some(key), Some(id)) = (key, self.id(doc)) {
                         // A whole id is compared as a number; only other tests print every one.
                         let fits = match test {
                             Test::Value { text, .. } => parse_event_id(text) == Some((stream_half(key), id)),
@@ -114,24 +115,28 @@ impl Segment<'_> {
 
     /// Documents with a keyword or an identifier of that name that fits.
     pub(super) fn keywords(&self, name: &str, test: &Test, sure: &mut Bits) -> Result<(), Stop> {
-        for field in [self.shard.fields.kw, self.shard.fields.ident] {
-            let index = self.reader.inverted_index(field)?;
-            for path in self.paths_under(name, test) {
-                if let Test::Value { text, words } = test {
-                    let mut term = Term::from_field_json_path(field, &path, false);
-                    term.append_type_and_str(text);
-                    if let Some(info) = index.get_term_info(&term)? {
-                        self.add_postings(&index, &info, sure)?;
-                    }
-                    // Other values can fit by their words alone, and an identifier is no text.
-                    if words.is_empty() || field == self.shard.fields.ident {
-                        continue;
-                    }
+        let fits = |value: &str| quick(test, value) && matches::string_fits(test, name, value);
+        let ident = self.shard.fields.ident;
+        let index = self.reader.inverted_index(ident)?;
+        for path in self.paths_under(name, test) {
+            if let Some(column) = self.keyword_column(&path)? {
+                match test {
+                    Test::Exists => with_value(column.ords(), sure),
+                    // Without a word, only the whole value fits.
+                    Test::Value { text, words } if words.is_empty() => self.with_keyword(&column, text, sure)?,
+                    _ => self.with_keywords(&column, sure, fits)?,
                 }
-                self.dictionary(&index, &format!("{path}\0s"), sure, |value| {
-                    quick(test, value) && matches::string_fits(test, name, value)
-                })?;
             }
+            if let Test::Value { text, .. } = test {
+                // An identifier is no text: only the whole value fits.
+                let mut term = Term::from_field_json_path(ident, &path, false);
+                term.append_type_and_str(text);
+                if let Some(info) = index.get_term_info(&term)? {
+                    self.add_postings(&index, &info, sure)?;
+                }
+                continue;
+            }
+            self.dictionary(&index, &format!("{path}\0s"), sure, fits)?;
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ impl<K: Hash + Eq, V: ?Sized> Kept<K, V> {
 /// Segments remembered at once.
 const SEGMENTS_MAX: usize = 4_096;
 
-/// The names of one JSON field of one segment, in order, each with what its words are made of.
+/// The names of one JSON field of one segment, each with what its words are made of.
 pub struct Vocabulary(Vec<(Vec<u8>, Words)>);
 
 /// What the words of some values are made of.
@@ -64,7 +64,7 @@ pub struct Words {
 }
 
 impl Words {
-    fn add(&mut self, value: &[u8]) {
+    pub(super) fn add(&mut self, value: &[u8]) {
         let mut len = 0u32;
         for &byte in value {
             if byte.is_ascii_alphanumeric() || byte == b'_' {
@@ -114,14 +114,21 @@ impl Words {
 }
 
 impl Segment<'_> {
-    /// The vocabulary of `kw` or `ident`.
-    pub(super) fn vocabulary(&self, field: Field) -> Result<Arc<Vocabulary>, Stop> {
-        let key = (self.reader.segment_id(), field);
-        self.language.vocabularies.get(key, || self.read_vocabulary(field).map(Arc::new))
+    /// The vocabulary of the keywords: by path.
+    pub(super) fn keyword_vocabulary(&self) -> Result<Arc<Vocabulary>, Stop> {
+        let key = (self.reader.segment_id(), self.shard.fields.kw);
+        let read = || Ok(Arc::new(Vocabulary(self.read_keyword_vocabulary()?)));
+        self.language.vocabularies.get(key, read)
     }
 
-    fn read_vocabulary(&self, field: Field) -> Result<Vocabulary, Stop> {
-        let index = self.reader.inverted_index(field)?;
+    /// The vocabulary of the identifiers: by the beginning of their terms (the path, a NUL, an `s`).
+    pub(super) fn identifier_vocabulary(&self) -> Result<Arc<Vocabulary>, Stop> {
+        let key = (self.reader.segment_id(), self.shard.fields.ident);
+        self.language.vocabularies.get(key, || self.read_identifier_vocabulary().map(Arc::new))
+    }
+
+    fn read_identifier_vocabulary(&self) -> Result<Vocabulary, Stop> {
+        let index = self.reader.inverted_index(self.shard.fields.ident)?;
         let mut terms = index.terms().stream()?;
         let mut names: Vec<(Vec<u8>, Words)> = Vec::new();
         let mut nth = 0u32;
@@ -148,7 +155,7 @@ impl Segment<'_> {
 }
 
 impl Vocabulary {
-    /// The beginnings of the terms of each name (its path, a NUL, an `s`) whose values can have what is asked for.
+    /// The names whose values can have what is asked for.
     pub fn may_fit<'v>(&'v self, test: &'v Test) -> impl Iterator<Item = &'v [u8]> {
         self.0.iter().filter(|(_, words)| words.may_fit(test)).map(|(name, _)| name.as_slice())
     }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use tantivy::columnar::Column;
 
+use super::documents::Documents;
 use super::error::Error;
 use super::rewrite::Rewrite;
 use super::schema::{self, Fields};
@@ -23,7 +23,7 @@ use crate::record::time;
 const VERSION_FILE: &str = "VERSION";
 const LOCK_FILE: &str = "LOCK";
 /// Format of the shards directory and of the shards in it.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The shards of a data directory. Cheap to clone.
 #[derive(Clone)]
@@ -191,17 +191,16 @@ impl Store {
 }
 
 fn shard_ids(shard: &ShardView, f: &mut impl FnMut(&str, u64) -> ControlFlow<()>) -> tantivy::Result<ControlFlow<()>> {
-    let mut segments: Vec<(i64, Column<u64>, Column<u64>, u32)> = Vec::new();
+    let mut segments = Vec::new();
     for reader in shard.searcher().segment_readers() {
-        let columns = reader.fast_fields();
-        let newest = columns.i64("ts")?.max_value();
-        segments.push((newest, columns.u64("stream")?, columns.u64("id")?, reader.max_doc()));
+        let documents = Documents::open(reader, shard.fields)?;
+        segments.push((documents.timestamps.max_value(), documents, reader.max_doc()));
     }
     segments.sort_by_key(|segment| std::cmp::Reverse(segment.0));
-    for (_, streams, ids, docs) in segments {
+    for (_, documents, docs) in segments {
         for doc in (0..docs).rev() {
-            let stream = streams.first(doc).and_then(|number| shard.streams().get(number as usize));
-            if let (Some(stream), Some(id)) = (stream, ids.first(doc))
+            let stream = documents.streams.first(doc).and_then(|number| shard.streams().get(number as usize));
+            if let (Some(stream), Some(id)) = (stream, documents.id(doc, shard.streams()))
                 && f(&stream.sender, id).is_break()
             {
                 return Ok(ControlFlow::Break(()));
