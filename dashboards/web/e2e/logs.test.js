@@ -166,6 +166,19 @@ test('a query is kept under a name, used, and deleted', async () => {
   assert.deepEqual(wrong, []);
 });
 
+test('everything that matches is exported, as it is shown', async () => {
+  const { page, wrong } = await logs(`${DAY}&q=response_code:503&cols=method,response_code`);
+  await page.locator('.row').first().waitFor();
+  const found = await total(page);
+  await page.getByRole('button', { name: 'Export' }).click();
+  const [ndjson, csv] = await Promise.all((await page.locator('.panel a').all()).map(async (link) => (await fetch(await link.evaluate((a) => a.href))).text()));
+  assert.equal(ndjson.trim().split('\n').length, found);
+  assert.ok(ndjson.split('\n').slice(0, -1).every((line) => JSON.parse(line).response_code === 503));
+  assert.match(csv.split('\n')[0], /^@timestamp,method,response_code,message$/);
+  assert.equal(csv.trim().split('\n').length, found + 1);
+  assert.deepEqual(wrong, []);
+});
+
 test('ten thousand lines, and only those in view are drawn', async () => {
   const { page, wrong } = await logs();
   await page.locator('.row').first().waitFor();

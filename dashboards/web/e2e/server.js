@@ -33,7 +33,7 @@ export async function start({ lines = 30_000, rate = 5, directory = null } = {})
   const until = async () => {
     for (const wanted = directory ? 0 : lines; (await count()) < wanted; ) await new Promise((r) => setTimeout(r, 100));
   };
-  await Promise.race([until(), ended, timeout(120_000, () => `loghound did not get ready:\n${said}`)]);
+  await Promise.race([until(), ended, timeout(300_000, () => `loghound did not get ready:\n${said}`)]);
   const stop = async () => {
     if (child.exitCode !== null) return;
     child.kill('SIGTERM');
