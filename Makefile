@@ -4,12 +4,14 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run demo build test test-clients lint fmt bench bench-peers soak fuzz eval-templates ci
+.PHONY: help run demo build ui test test-ui test-clients lint fmt bench bench-peers soak fuzz eval-templates ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'
 	@echo 'make demo    the same on a temporary directory, with sample traffic'
+	@echo 'make ui      build the web UI into the binary that is built next (Node 20.19 or newer)'
 	@echo 'make test    all tests, real clients included where their runtimes are installed'
+	@echo 'make test-ui the web UI: types, units, and all pages in Chromium against a real loghound'
 	@echo 'make lint    formatting and lints, warnings as errors'
 	@echo 'make fmt     format the code'
 	@echo 'make bench   the stage benches'
@@ -19,7 +21,21 @@ help:
 	@echo 'make eval-templates   score the template miner on labelled lines, where they are'
 	@echo 'make ci      what CI runs'
 
-build:
+# The web UI. Without Node the binary is built all the same, and its front page says how to get the UI.
+WEB := dashboards/web
+UI_SOURCES := $(shell find $(WEB)/src $(WEB)/scripts $(WEB)/index.html $(WEB)/package-lock.json $(WEB)/vite.config.ts $(WEB)/svelte.config.js -type f)
+
+ui:
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(WEB)/dist/index.html; \
+	else echo 'make: no npm here, so this binary has no web UI: install Node 20.19 or newer and run make ui' >&2; fi
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(UI_SOURCES)
+	cd $(WEB) && npm run --silent build
+
+build: ui
 	$(CARGO) build --release --locked --bin loghound
 
 run: build
@@ -34,6 +50,12 @@ test-clients:
 
 test: test-clients
 	$(CARGO) test --locked --no-fail-fast
+
+# Chromium is Debian's (apt install chromium), or $$CHROMIUM; the server is the debug build, or $$LOGHOUND_BIN.
+test-ui: ui
+	cd $(WEB) && npm run --silent check && npm run --silent test
+	$(if $(LOGHOUND_BIN),,$(CARGO) build --locked --bin loghound)
+	cd $(WEB) && LOGHOUND_BIN=$(or $(LOGHOUND_BIN),$(abspath $(TARGET))/debug/loghound) npm run --silent e2e
 
 lint:
 	$(CARGO) fmt --all --check

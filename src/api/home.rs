@@ -1,7 +1,13 @@
-//! The front page: what runs here and where its API is.
+//! The front page: a browser goes to the UI, or is told how to get it; other programs read where the API is.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+
+use super::ui;
+
+/// What a binary without the UI answers where the UI would be.
+pub(super) const HOW_TO_GET_THE_UI: &str = "this binary was built without the web UI: install Node 20.19 or newer, \
+     run `make ui`, and build again (`make build` does both)";
 
 const PATHS: &[(&str, &str)] = &[
     ("/api/v1/search", "records that match: q, from, to, limit, sort, cursor"),
@@ -22,11 +28,19 @@ const PATHS: &[(&str, &str)] = &[
 pub async fn home(headers: HeaderMap) -> Response {
     let wants_html =
         headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
-    if wants_html { Html(html()).into_response() } else { text().into_response() }
+    match (wants_html, ui::there()) {
+        (false, _) => text().into_response(),
+        // Relative, so that a proxy's prefix stays.
+        (true, true) => (StatusCode::SEE_OTHER, [(header::LOCATION, "ui/logs")]).into_response(),
+        (true, false) => Html(html()).into_response(),
+    }
 }
 
 fn text() -> String {
     let mut page = format!("loghound {}\n\n", env!("CARGO_PKG_VERSION"));
+    if ui::there() {
+        page.push_str(&format!("{:<20} the web UI\n", "/ui/logs"));
+    }
     for (path, what) in PATHS {
         page.push_str(&format!("{path:<20} {what}\n"));
     }
@@ -42,6 +56,6 @@ fn html() -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>loghound</title>\n\
          <meta name=\"viewport\" content=\"width=device-width\"></head>\n\
-         <body><h1>loghound {version}</h1>\n<table>\n{rows}</table></body></html>\n"
+         <body><h1>loghound {version}</h1>\n<p>{HOW_TO_GET_THE_UI}</p>\n<table>\n{rows}</table></body></html>\n"
     )
 }

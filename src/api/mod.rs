@@ -25,6 +25,7 @@ mod saved;
 mod shards;
 mod tail;
 mod time;
+mod ui;
 
 pub use backend::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, Backend, Change,

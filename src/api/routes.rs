@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::error::Problem;
 use super::run::Shared;
 use super::{
-    Backend, aggregate, anomalies, export, grammars, handlers, health, home, openapi, patterns, saved, shards, tail,
+    Backend, aggregate, anomalies, export, grammars, handlers, health, home, openapi, patterns, saved, shards, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -91,6 +91,9 @@ pub fn router(
         .route("/api/v1/reparse", get(grammars::preview).post(grammars::reparse))
         .route("/api/v1/reparse/progress", get(grammars::progress))
         .route("/api/v1/tail", get(tail::tail))
+        .route("/ui", get(ui::front))
+        .route("/ui/", get(ui::front))
+        .route("/ui/{*path}", get(ui::asset))
         .route("/openapi.json", get(openapi::document))
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::live))

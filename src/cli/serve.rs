@@ -68,6 +68,7 @@ pub fn banner(beats: SocketAddr, http: SocketAddr, data_dir: &Path, program: &st
         "beats  listening on {beats}\n\
          http   listening on {http}\n\
          data   {}\n\
+         ui     http://{http_here}/\n\
          \n\
          try next:\n\
          \x20 {program} ship --to {beats_here} FILE\n\
@@ -191,7 +192,8 @@ mod tests {
         let text = banner(at("127.0.0.1:5044"), at("127.0.0.1:8044"), Path::new("./loghound-data"), "loghound");
         assert_eq!(
             text,
-            "beats  listening on 127.0.0.1:5044\nhttp   listening on 127.0.0.1:8044\ndata   ./loghound-data\n\n\
+            "beats  listening on 127.0.0.1:5044\nhttp   listening on 127.0.0.1:8044\ndata   ./loghound-data\n\
+             ui     http://127.0.0.1:8044/\n\n\
              try next:\n  loghound ship --to 127.0.0.1:5044 FILE\n  \
              loghound query 'level:E OR response_code:>=500'\n  \
              curl 'http://127.0.0.1:8044/api/v1/search?q=level:E&limit=10'\n"

@@ -1,0 +1,47 @@
+// A real loghound for the tests: `demo` with a day of traffic in it, on a port of its own, until the tests are done.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+
+const binary = process.env.LOGHOUND_BIN ?? new URL('../../../target/debug/loghound', import.meta.url).pathname;
+
+async function freePort() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  return port;
+}
+
+/** Starts `loghound demo`, or `serve` on an empty directory when `directory` is given. Gives its address. */
+export async function start({ lines = 30_000, rate = 5, directory = null } = {}) {
+  const http = `127.0.0.1:${await freePort()}`;
+  const args = directory
+    ? ['serve', '--beats', '127.0.0.1:0', '--data-dir', directory, '--http', http]
+    : ['demo', '--beats', '127.0.0.1:0', '--lines', String(lines), '--rate', String(rate), '--http', http];
+  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stdout.on('data', (text) => (said += text));
+  child.stderr.on('data', (text) => (said += text));
+  const ended = once(child, 'exit').then(() => Promise.reject(new Error(`loghound ended:\n${said}`)));
+  ended.catch(() => {});
+  const url = `http://${http}`;
+  const count = async () => {
+    const answer = await fetch(`${url}/api/v1/search?limit=0`).catch(() => null);
+    return answer?.ok ? (await answer.json()).total : -1;
+  };
+  const until = async () => {
+    for (const wanted = directory ? 0 : lines; (await count()) < wanted; ) await new Promise((r) => setTimeout(r, 100));
+  };
+  await Promise.race([until(), ended, timeout(300_000, () => `loghound did not get ready:\n${said}`)]);
+  const stop = async () => {
+    if (child.exitCode !== null) return;
+    child.kill('SIGTERM');
+    await Promise.race([once(child, 'exit'), timeout(30_000, () => 'loghound does not stop')]);
+  };
+  return { url, stop };
+}
+
+function timeout(millis, message) {
+  return new Promise((_, reject) => setTimeout(() => reject(new Error(message())), millis).unref());
+}
