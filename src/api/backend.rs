@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
+use crate::ingest::http;
 use crate::query::SavedQuery;
 
 /// Who answers queries. The methods block: the API calls them off the event loop and gives each a deadline, after
@@ -40,6 +41,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Begins to parse stored lines anew, in the background.
     fn reparse(&self, request: ReparseRequest) -> Result<ReparseProgress, QueryError>;
     fn reparse_progress(&self) -> ReparseProgress;
+    /// Takes documents; returns when they are durable.
+    fn receive(&self, request: http::Request) -> Result<http::Received, http::Declined>;
+    /// Waits until all that was taken so far can be found; false when that takes too long.
+    fn wait_searchable(&self) -> bool;
     /// Named checks. Must not wait for a disk or a lock held across one.
     fn ready(&self) -> Readiness;
     /// Brings gauges up to date before a scrape: journal usage, free disk, shards.

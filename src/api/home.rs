@@ -3,6 +3,8 @@
 use axum::http::{HeaderMap, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::elastic;
+
 const PATHS: &[(&str, &str)] = &[
     ("/api/v1/search", "records that match: q, from, to, limit, sort, cursor"),
     ("/api/v1/histogram", "matching records over time: q, from, to, interval"),
@@ -13,6 +15,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/api/v1/tail", "live records, as server-sent events: q"),
     ("/api/v1/grammars", "the formats that lines are read by"),
     ("/api/v1/reparse", "what parsing stored lines anew would change; POST does it: from, to, grammar, all"),
+    ("/_search", "the same for Elasticsearch's clients; _bulk, _msearch, _field_caps and others beside it"),
     ("/openapi.json", "all of it, described"),
     ("/metrics", "loghound's own numbers, for Prometheus"),
     ("/livez", "does the process live"),
@@ -22,15 +25,8 @@ const PATHS: &[(&str, &str)] = &[
 pub async fn home(headers: HeaderMap) -> Response {
     let wants_html =
         headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
-    if wants_html { Html(html()).into_response() } else { text().into_response() }
-}
-
-fn text() -> String {
-    let mut page = format!("loghound {}\n\n", env!("CARGO_PKG_VERSION"));
-    for (path, what) in PATHS {
-        page.push_str(&format!("{path:<20} {what}\n"));
-    }
-    page
+    // Whatever is no browser may be a client of Elasticsearch, which asks here who is there.
+    if wants_html { Html(html()).into_response() } else { elastic::ping().await.into_response() }
 }
 
 fn html() -> String {

@@ -6,14 +6,17 @@
 
 mod aggregate;
 mod anomalies;
+mod arriving;
 mod backend;
 mod csv;
+mod elastic;
 mod error;
 mod export;
 mod grammars;
 mod handlers;
 mod health;
 mod home;
+mod insert;
 mod listen;
 mod openapi;
 mod params;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::arriving::Arriving;
 use super::error::Problem;
 use super::{Backend, QueryError, Settings};
 use crate::query::interruptible;
@@ -24,6 +25,7 @@ pub struct Shared {
     pub settings: Settings,
     pub queries: Arc<Semaphore>,
     pub tails: Arc<Semaphore>,
+    pub arriving: Arc<Arriving>,
     /// Cancelled when the process begins to stop: readiness fails and tails end.
     pub closing: CancellationToken,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use crate::api::{
     Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
+use crate::ingest::http;
 use crate::parse::Grammar;
 use crate::query::aggregate::{self, Limits, Reader};
 use crate::query::pipes::{ROWS_MAX, Run, Stage};
@@ -27,6 +29,8 @@ pub struct Pipeline {
     counters: Arc<Counters>,
     budget: Arc<Budget>,
     closing: CancellationToken,
+    /// What its methods, which block, wait with.
+    runtime: Handle,
 }
 
 impl Pipeline {
@@ -35,8 +39,9 @@ impl Pipeline {
         counters: Arc<Counters>,
         budget: Arc<Budget>,
         closing: CancellationToken,
+        runtime: Handle,
     ) -> Self {
-        Self { context, counters, budget, closing }
+        Self { context, counters, budget, closing, runtime }
     }
 
     fn pipeline(&self, text: &str) -> Result<query::pipes::Pipeline, QueryError> {
@@ -260,6 +265,14 @@ impl Backend for Pipeline {
             changed: progress.changed,
             error: progress.error,
         }
+    }
+
+    fn receive(&self, request: http::Request) -> Result<http::Received, http::Declined> {
+        self.context.documents.receive(&self.context, &self.runtime, request)
+    }
+
+    fn wait_searchable(&self) -> bool {
+        self.context.documents.wait_searchable(&self.runtime)
     }
 
     fn ready(&self) -> Readiness {

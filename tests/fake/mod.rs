@@ -130,6 +130,17 @@ impl Backend for Numbers {
         Ok(receiver)
     }
 
+    fn receive(
+        &self,
+        _: loghound::ingest::http::Request,
+    ) -> Result<loghound::ingest::http::Received, loghound::ingest::http::Declined> {
+        Err(loghound::ingest::http::Declined::Busy("nothing is kept here"))
+    }
+
+    fn wait_searchable(&self) -> bool {
+        true
+    }
+
     fn ready(&self) -> Readiness {
         Readiness::default()
     }
