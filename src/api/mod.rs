@@ -31,11 +31,13 @@ mod time;
 pub use backend::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, Backend, Change,
     Check, ContextAnswer, ContextRequest, DetectorInfo, DetectorsAnswer, Example, ExportRequest, ExportRow, Facet,
-    FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest,
-    Influencer, Nearest, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange,
-    ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer,
+    HistogramAnswer, HistogramRequest, IndexInfo, Influencer, Nearest, Pattern, PatternsAnswer, PatternsRequest,
+    QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
+    Sort, TailEvent, TimeRange,
 };
 pub use csv::{csv_cell, plain as csv_value};
+pub use elastic::day_index;
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};
 pub use time::{Edge, TimeError, parse_bound, parse_duration};

@@ -181,6 +181,14 @@ impl Backend for Fake {
         Ok(receiver)
     }
 
+    fn find(&self, _: crate::api::FindRequest) -> Result<crate::api::FindAnswer, crate::api::QueryError> {
+        Ok(crate::api::FindAnswer::default())
+    }
+
+    fn indices(&self) -> Vec<crate::api::IndexInfo> {
+        Vec::new()
+    }
+
     fn receive(
         &self,
         _: crate::ingest::http::Request,

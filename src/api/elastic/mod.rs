@@ -5,13 +5,18 @@
 mod bulk;
 mod error;
 mod filter_path;
+mod indices;
 mod info;
+mod request;
+mod search;
+mod source;
 
 use axum::Router;
 use axum::routing::{get, post};
 
 use super::run::Shared;
 
+pub use indices::day_index;
 pub use info::ping;
 
 pub fn routes() -> Router<Shared> {
@@ -21,6 +26,8 @@ pub fn routes() -> Router<Shared> {
         .route("/{index}/_doc", post(bulk::document))
         .route("/{index}/_create/{id}", post(bulk::create).put(bulk::create))
         .merge(info::routes())
+        .merge(indices::routes())
+        .merge(search::routes())
         .route("/_refresh", get(bulk::refresh).post(bulk::refresh))
         .route("/{index}/_refresh", get(bulk::refresh).post(bulk::refresh))
 }
