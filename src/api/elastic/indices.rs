@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::ElasticError;
 use super::filter_path::fits;
+use super::search::body_of;
 use crate::api::run::Shared;
 use crate::api::{Backend, FieldInfo, FindRequest, IndexInfo, Sort, TimeRange};
 use crate::ingest::http::INDEX;
@@ -226,17 +227,18 @@ fn properties(fields: &[FieldInfo]) -> Map<String, Value> {
 async fn field_caps_of_all(
     state: State<Shared>,
     query: Query<BTreeMap<String, String>>,
-    body: axum::body::Bytes,
+    request: Request,
 ) -> Result<Json<Value>, ElasticError> {
-    field_caps(state, Path("*".to_owned()), query, body).await
+    field_caps(state, Path("*".to_owned()), query, request).await
 }
 
 async fn field_caps(
     State(shared): State<Shared>,
     Path(names): Path<String>,
     Query(query): Query<BTreeMap<String, String>>,
-    body: axum::body::Bytes,
+    request: Request,
 ) -> Result<Json<Value>, ElasticError> {
+    let body = body_of(&shared, request).await?;
     let mut wanted: Vec<String> =
         query.get("fields").map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default();
     if !body.is_empty() {

@@ -39,7 +39,7 @@ pub fn routes() -> Router<Shared> {
 }
 
 /// A request's body, whose compression is off.
-async fn body_of(shared: &Shared, request: Request) -> Result<Bytes, ElasticError> {
+pub async fn body_of(shared: &Shared, request: Request) -> Result<Bytes, ElasticError> {
     let arrived = shared.arriving.read(request).await?;
     let max = shared.settings.body_bytes_max;
     inflate(arrived.encoding, &arrived.body, max).map_err(|error| Declined::from(error).into())

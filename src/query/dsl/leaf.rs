@@ -150,7 +150,7 @@ impl Dsl<'_> {
         let field = field(name);
         match name.as_str() {
             "_index" => return self.index_leaf(kind, value),
-            "_id" => {
+            "_id" if matches!(kind, "term" | "terms" | "match") => {
                 let values = list(value_of(kind, value)?);
                 return values
                     .into_iter()
