@@ -5,7 +5,9 @@ use std::time::Instant;
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
-use crate::query::SavedQuery;
+use crate::ingest::http;
+use crate::query::aggregate::Aggregation;
+use crate::query::{Expr, Place, SavedQuery};
 
 /// Who answers queries. The methods block: the API calls them off the event loop and gives each a deadline, after
 /// which an implementation stops with [`QueryError::Deadline`] or returns what it has with `partial` set.
@@ -43,6 +45,14 @@ pub trait Backend: Send + Sync + 'static {
     /// Begins to parse stored lines anew, in the background.
     fn reparse(&self, request: ReparseRequest) -> Result<ReparseProgress, QueryError>;
     fn reparse_progress(&self) -> ReparseProgress;
+    /// Records that a query finds, and aggregations over all of them.
+    fn find(&self, request: FindRequest) -> Result<FindAnswer, QueryError>;
+    /// The indices there are, by name.
+    fn indices(&self) -> Vec<IndexInfo>;
+    /// Takes documents; returns when they are durable.
+    fn receive(&self, request: http::Request) -> Result<http::Received, http::Declined>;
+    /// Waits until all that was taken so far can be found; false when that takes too long.
+    fn wait_searchable(&self) -> bool;
     /// Named checks. Must not wait for a disk or a lock held across one.
     fn ready(&self) -> Readiness;
     /// Brings gauges up to date before a scrape: journal usage, free disk, shards.
@@ -339,6 +349,39 @@ pub struct AggregateAnswer {
     /// As Elasticsearch's clients read them, by name.
     pub aggregations: Map<String, Json>,
     pub partial: bool,
+}
+
+/// A search whose query is understood already.
+#[derive(Debug, Clone)]
+pub struct FindRequest {
+    pub expr: Expr,
+    pub range: TimeRange,
+    pub limit: usize,
+    pub sort: Sort,
+    /// Only what comes after it.
+    pub after: Option<Place>,
+    pub aggregations: Vec<Aggregation>,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct FindAnswer {
+    /// Records that match.
+    pub total: u64,
+    pub hits: Vec<(Place, Map<String, Json>)>,
+    /// As Elasticsearch's clients read them, by name.
+    pub aggregations: Map<String, Json>,
+    pub partial: bool,
+}
+
+/// An index, as Elasticsearch's clients know them: a day of the records that have none, or what documents were sent to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexInfo {
+    pub name: String,
+    /// The UTC day number, where it is a day.
+    pub day: Option<i32>,
+    /// On disk, where it is a day.
+    pub bytes: u64,
 }
 
 /// A field that records have or may have.

@@ -97,6 +97,12 @@ impl Problem {
         )
     }
 
+    /// For those who show a problem in another shape.
+    pub fn status_and_detail(&self) -> (StatusCode, String) {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, self.0.rendered.clone().unwrap_or_else(|| self.0.detail.clone()))
+    }
+
     /// The `result` under which the metrics count a query that ended so.
     pub fn result_label(&self) -> &'static str {
         match self.0.status {

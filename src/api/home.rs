@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
-use super::ui;
+use super::{elastic, ui};
 
 /// What a binary without the UI answers where the UI would be.
 pub(super) const HOW_TO_GET_THE_UI: &str = "this binary was built without the web UI: install Node 20.19 or newer, \
@@ -19,6 +19,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/api/v1/tail", "live records, as server-sent events: q"),
     ("/api/v1/grammars", "the formats that lines are read by"),
     ("/api/v1/reparse", "what parsing stored lines anew would change; POST does it: from, to, grammar, all"),
+    ("/_search", "the same for Elasticsearch's clients; _bulk, _msearch, _field_caps and others beside it"),
     ("/openapi.json", "all of it, described"),
     ("/metrics", "loghound's own numbers, for Prometheus"),
     ("/livez", "does the process live"),
@@ -29,22 +30,12 @@ pub async fn home(headers: HeaderMap) -> Response {
     let wants_html =
         headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
     match (wants_html, ui::there()) {
-        (false, _) => text().into_response(),
+        // Whatever is no browser may be a client of Elasticsearch, which asks here who is there.
+        (false, _) => elastic::ping().await.into_response(),
         // Relative, so that a proxy's prefix stays.
         (true, true) => (StatusCode::SEE_OTHER, [(header::LOCATION, "ui/logs")]).into_response(),
         (true, false) => Html(html()).into_response(),
     }
-}
-
-fn text() -> String {
-    let mut page = format!("loghound {}\n\n", env!("CARGO_PKG_VERSION"));
-    if ui::there() {
-        page.push_str(&format!("{:<20} the web UI\n", "/ui/logs"));
-    }
-    for (path, what) in PATHS {
-        page.push_str(&format!("{path:<20} {what}\n"));
-    }
-    page
 }
 
 fn html() -> String {

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -31,7 +32,18 @@ pub async fn serve(
         places: Arc::new(Semaphore::new(settings.connections_max)),
         idle_time_max: settings.idle_time_max,
     };
-    axum::serve(limited, router).with_graceful_shutdown(closing.cancelled_owned()).await
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    axum::serve(limited, service).with_graceful_shutdown(closing.cancelled_owned()).await
+}
+
+/// Where a request's connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+impl Connected<IncomingStream<'_, Limited>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Limited>) -> Self {
+        Self(*stream.remote_addr())
+    }
 }
 
 /// A listener that holds at most so many connections.

@@ -6,14 +6,17 @@
 
 mod aggregate;
 mod anomalies;
+mod arriving;
 mod backend;
 mod csv;
+mod elastic;
 mod error;
 mod export;
 mod grammars;
 mod handlers;
 mod health;
 mod home;
+mod insert;
 mod listen;
 mod openapi;
 mod params;
@@ -30,12 +33,13 @@ mod ui;
 pub use backend::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, Backend, Change,
     Check, ContextAnswer, ContextRequest, DetectorInfo, DetectorsAnswer, Example, ExportRequest, ExportRow, Facet,
-    FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest,
-    Influencer, Nearest, NextRemoval, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer,
-    ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, ShardInfo, ShardsAnswer, Sort,
-    TailEvent, TimeRange,
+    FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer,
+    HistogramAnswer, HistogramRequest, IndexInfo, Influencer, Nearest, NextRemoval, Pattern, PatternsAnswer,
+    PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest,
+    SearchAnswer, SearchRequest, ShardInfo, ShardsAnswer, Sort, TailEvent, TimeRange,
 };
 pub use csv::{csv_cell, plain as csv_value};
+pub use elastic::day_index;
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};
 pub use time::{Edge, TimeError, parse_bound, parse_duration};

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{aggregate, anomalies, export, grammars, handlers, health, patterns, saved, shards, tail};
+use super::{aggregate, anomalies, export, grammars, handlers, health, insert, patterns, saved, shards, tail};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,7 @@ use super::{aggregate, anomalies, export, grammars, handlers, health, patterns, 
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
         grammars::grammars, grammars::preview, grammars::reparse, grammars::progress,
         patterns::patterns, aggregate::aggregate, export::export,
+        insert::lines,
         saved::list, saved::show, saved::save, saved::delete,
         anomalies::anomalies, anomalies::detectors, shards::shards,
         health::live, health::ready, health::metrics,

@@ -42,6 +42,11 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 }
 
 impl Params {
+    /// Of a query string alone.
+    pub fn of_query(query: &str) -> Self {
+        Self(decode_form(query))
+    }
+
     /// Refuses every name that is not in `known`, and names given twice.
     pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
         for (at, (name, _)) in self.0.iter().enumerate() {
@@ -61,6 +66,11 @@ impl Params {
     /// The value, when given and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether it is given, be it empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
     }
 
     pub fn required(&self, name: &str, what: &str) -> Result<String, Problem> {

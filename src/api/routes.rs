@@ -8,15 +8,17 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::arriving::Arriving;
 use super::error::Problem;
 use super::run::Shared;
 use super::{
-    Backend, aggregate, anomalies, export, grammars, handlers, health, home, openapi, patterns, saved, shards, tail, ui,
+    Backend, aggregate, anomalies, elastic, export, grammars, handlers, health, home, insert, openapi, patterns, saved,
+    shards, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -33,6 +35,10 @@ pub struct Settings {
     pub tails_max: usize,
     /// A request's body.
     pub body_bytes_max: usize,
+    /// What a request that brings documents may hold, uncompressed.
+    pub documents_bytes_max: usize,
+    /// Bodies of such requests in memory at once.
+    pub documents_memory_max: usize,
     /// From a request's head to the head of its answer, whatever it asks for.
     pub request_time_max: Duration,
     /// Connections at once; further ones wait in the kernel's queue.
@@ -49,6 +55,8 @@ impl Default for Settings {
             query_time_max: Duration::from_secs(30),
             tails_max: 64,
             body_bytes_max: 1 << 20,
+            documents_bytes_max: 64 << 20,
+            documents_memory_max: 128 << 20,
             request_time_max: Duration::from_secs(40),
             connections_max: 1024,
             idle_time_max: Duration::from_secs(120),
@@ -68,6 +76,7 @@ pub fn router(
         metrics,
         queries: Arc::new(Semaphore::new(settings.queries_max)),
         tails: Arc::new(Semaphore::new(settings.tails_max)),
+        arriving: Arc::new(Arriving::new(settings.documents_bytes_max, settings.documents_memory_max)),
         settings: settings.clone(),
         closing,
     };
@@ -94,6 +103,8 @@ pub fn router(
         .route("/ui", get(ui::front))
         .route("/ui/", get(ui::front))
         .route("/ui/{*path}", get(ui::asset))
+        .route("/insert/jsonline", post(insert::lines))
+        .merge(elastic::routes())
         .route("/openapi.json", get(openapi::document))
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::live))
@@ -136,6 +147,8 @@ async fn guard(request: Request, next: Next, time_max: Duration) -> Response {
         }
         Err(_) => Problem::deadline("the request did not arrive or was not answered in time").into_response(),
     };
+    // Elasticsearch's clients speak to nothing that does not say so.
+    response.headers_mut().insert("x-elastic-product", HeaderValue::from_static("Elasticsearch"));
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

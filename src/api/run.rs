@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::arriving::Arriving;
 use super::error::Problem;
 use super::{Backend, QueryError, Settings};
 use crate::query::interruptible;
@@ -24,6 +25,7 @@ pub struct Shared {
     pub settings: Settings,
     pub queries: Arc<Semaphore>,
     pub tails: Arc<Semaphore>,
+    pub arriving: Arc<Arriving>,
     /// Cancelled when the process begins to stop: readiness fails and tails end.
     pub closing: CancellationToken,
 }
@@ -57,6 +59,19 @@ impl Shared {
         }
     }
 
+    /// Runs what blocks, as any query: in its turn, with a deadline, counted.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        route: &'static str,
+        ask: impl FnOnce(&dyn Backend, Clock) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let started = Instant::now();
+        let result = self.run_plain(ask, started).await;
+        let label = result.as_ref().map_or_else(Problem::result_label, |_| "ok");
+        self.metrics.query(route, label, started.elapsed().as_secs_f64());
+        result
+    }
+
     async fn run<R, A>(
         &self,
         request: R,
@@ -67,6 +82,18 @@ impl Shared {
         R: Send + 'static,
         A: Serialize,
     {
+        let bytes = move |backend: &dyn Backend, clock| {
+            let answer = ask(backend, request, clock)?;
+            serde_json::to_vec(&answer).map(Bytes::from).map_err(|err| QueryError::Internal(err.to_string()))
+        };
+        self.run_plain(bytes, started).await?.map_err(Problem::from)
+    }
+
+    async fn run_plain<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Backend, Clock) -> T + Send + 'static,
+        started: Instant,
+    ) -> Result<T, Problem> {
         let permit = self.admit(&self.queries).await?;
         let running = Running::new(&self.metrics, permit);
         let backend = Arc::clone(&self.backend);
@@ -76,11 +103,10 @@ impl Shared {
         let task = tokio::task::spawn_blocking(move || {
             // Held here, not by the waiting handler: a query counts until it has really ended.
             let _running = running;
-            let answer = interruptible(gone, || ask(&*backend, request, clock))?;
-            serde_json::to_vec(&answer).map(Bytes::from).map_err(|err| QueryError::Internal(err.to_string()))
+            interruptible(gone, || ask(&*backend, clock))
         });
         match tokio::time::timeout_at((clock.deadline + GRACE).into(), task).await {
-            Ok(Ok(answer)) => answer.map_err(Problem::from),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(panic)) => {
                 tracing::error!(error = %panic, "query panicked");
                 Err(Problem::internal())

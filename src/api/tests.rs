@@ -181,6 +181,25 @@ impl Backend for Fake {
         Ok(receiver)
     }
 
+    fn find(&self, _: crate::api::FindRequest) -> Result<crate::api::FindAnswer, crate::api::QueryError> {
+        Ok(crate::api::FindAnswer::default())
+    }
+
+    fn indices(&self) -> Vec<crate::api::IndexInfo> {
+        Vec::new()
+    }
+
+    fn receive(
+        &self,
+        _: crate::ingest::http::Request,
+    ) -> Result<crate::ingest::http::Received, crate::ingest::http::Declined> {
+        Err(crate::ingest::http::Declined::Busy("nothing is kept here"))
+    }
+
+    fn wait_searchable(&self) -> bool {
+        true
+    }
+
     fn ready(&self) -> Readiness {
         let ok = self.ready.load(Ordering::Relaxed);
         Readiness { checks: vec![Check { name: "journal", ok, detail: "writable or not".into() }] }
@@ -495,10 +514,12 @@ async fn every_described_path_is_there() {
 }
 
 #[tokio::test]
-async fn the_front_page_speaks_to_people_and_to_curl() {
+async fn the_front_page_speaks_to_people_and_to_clients_of_elasticsearch() {
     let (_, api) = api();
-    let (_, _, text) = get(&api, "/").await;
-    assert!(text.starts_with("loghound 0.") && text.contains("/api/v1/search"));
+    let (_, headers, text) = get(&api, "/").await;
+    let ping: Json = serde_json::from_str(&text).unwrap();
+    assert_eq!((&ping["tagline"], &ping["version"]["number"]), (&json!("You Know, for Search"), &json!("8.17.0")));
+    assert_eq!(headers["x-elastic-product"], "Elasticsearch");
     let browser = Request::get("/").header("accept", "text/html,*/*").body(Body::empty()).unwrap();
     let (status, headers, html) = send(&api, browser).await;
     if ui::there() {

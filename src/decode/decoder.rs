@@ -24,6 +24,8 @@ pub enum BadReason {
     NotJson(#[from] BadJson),
     #[error("JSON, but not an object: an event is one object")]
     NotAnObject,
+    #[error("the document has a member {0}, which belongs to the index: leave it out, or give it another name")]
+    Reserved(&'static str),
 }
 
 /// An event that could not be decoded.
@@ -42,20 +44,20 @@ const NEAR_SLOTS: usize = 1024;
 /// One worker's decoder. Keeps its buffers from event to event.
 #[derive(Debug)]
 pub struct Decoder {
-    streams: Arc<Streams>,
+    pub(super) streams: Arc<Streams>,
     near: Vec<Option<(u128, Arc<Known>)>>,
-    scratch: String,
-    extras: Extras,
+    pub(super) scratch: String,
+    pub(super) extras: Extras,
     marks: Marks,
 }
 
 /// What all events of a batch share.
 #[derive(Clone, Copy)]
-struct Context<'b> {
-    batch: &'b Batch,
-    arena: &'b Bump,
-    generation: u32,
-    peer_hash: u128,
+pub(super) struct Context<'b> {
+    pub batch: &'b Batch,
+    pub arena: &'b Bump,
+    pub generation: u32,
+    pub peer_hash: u128,
 }
 
 impl Decoder {
@@ -100,19 +102,32 @@ impl Decoder {
     }
 
     fn json<'b>(&mut self, context: Context<'b>, body: &'b [u8]) -> Result<Event<'b>, BadReason> {
+        let (text, scanned) = self.read(context, body)?;
+        Ok(self.finish(context, text, scanned))
+    }
+
+    /// The text of an object, written anew where its raw bytes cannot be trusted, and what the walk found in it.
+    #[inline]
+    pub(super) fn read<'b>(
+        &mut self,
+        context: Context<'b>,
+        body: &'b [u8],
+    ) -> Result<(&'b str, Scanned<'b>), BadReason> {
         let text = match simdutf8::basic::from_utf8(body) {
             Ok(text) => text,
             Err(_) => return Err(not_utf8(body)),
         };
-        let scanned =
-            event::scan(text, &self.streams.keys, context.arena, &mut self.scratch, &mut self.extras, &mut self.marks)?;
+        let scanned = self.scan(context, text)?;
         if !scanned.irregular {
-            return Ok(self.finish(context, text, scanned));
+            return Ok((text, scanned));
         }
         let text = rewrite(text, context.arena)?;
-        let scanned =
-            event::scan(text, &self.streams.keys, context.arena, &mut self.scratch, &mut self.extras, &mut self.marks)?;
-        Ok(self.finish(context, text, scanned))
+        Ok((text, self.scan(context, text)?))
+    }
+
+    #[inline]
+    pub(super) fn scan<'b>(&mut self, context: Context<'b>, text: &'b str) -> Result<Scanned<'b>, BadReason> {
+        event::scan(text, &self.streams.keys, context.arena, &mut self.scratch, &mut self.extras, &mut self.marks)
     }
 
     #[inline]
@@ -161,7 +176,7 @@ impl Decoder {
 
     /// The stream under a raw hash: in the worker's own cache, in the shared one, or decoded by `new`.
     #[inline]
-    fn stream(
+    pub(super) fn stream(
         &mut self,
         raw: u128,
         generation: u32,
@@ -211,13 +226,13 @@ fn not_utf8(body: &[u8]) -> BadReason {
 
 /// Writes an event anew: each key once (the last wins), escapes only where needed, no lone surrogates.
 #[cold]
-fn rewrite<'b>(text: &str, arena: &'b Bump) -> Result<&'b str, BadReason> {
+pub(super) fn rewrite<'b>(text: &str, arena: &'b Bump) -> Result<&'b str, BadReason> {
     Ok(arena.alloc_str(&Json::Object(parse_object(text)).to_string()))
 }
 
 /// Parses a text that the scanner accepted as an object.
 #[cold]
-fn parse_object(text: &str) -> Map<String, Json> {
+pub(super) fn parse_object(text: &str) -> Map<String, Json> {
     match serde_json::from_str(text) {
         Ok(object) => object,
         // The one thing the scanner accepts and serde_json does not: lone surrogates.

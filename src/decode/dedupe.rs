@@ -21,7 +21,7 @@ use crate::record::Event;
 /// Identities that each remembered sender is sure of.
 pub const IDS_MIN: usize = 4_096;
 /// Identities that no sender has more of.
-pub const IDS_MAX: usize = 65_536;
+pub const IDS_MAX: usize = 524_288;
 /// How long an identity without a file position stands for the same event: such events may truly repeat.
 pub const WINDOW_SECONDS: u32 = 600;
 

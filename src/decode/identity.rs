@@ -7,6 +7,9 @@
 //! 4. agent or host name, `log.file.path`, `log.offset`, `@timestamp`;
 //! 5. everything, and then it only holds for a short time.
 //!
+//! A document that came by HTTP with an identity of its own has that ([`named`]); one that has neither an identity nor a
+//! position nor a time is never the same as another ([`unlike`]).
+//!
 //! The container and the message are always part of it. What belongs to the stream is hashed once, into
 //! `Stream::identity_seed`; an event adds a few words and its message. The hashes are written to disk and must not
 //! change from version to version.
@@ -95,6 +98,31 @@ pub fn mark(stream: &Stream, own: &Own) -> (u64, bool) {
         (Rule::Path, Some(_)) => (words(4, 0, timestamp, guard) % WHOLE, true),
         (_, offset) => (words(5, offset.map_or(u64::MAX, |o| o), timestamp, own.rest) | WHOLE, false),
     }
+}
+
+/// The mark of a document by the identity that its client gave it. `content` tells the versions of one document apart: 0 where
+/// there is only one.
+pub fn named(index: &str, id: &str, content: u64) -> u64 {
+    words([6, xxh3_64(index.as_bytes()), xxh3_64(id.as_bytes()), content, 0])
+}
+
+/// The mark of the `nth` of equal events of one batch: they are several on purpose.
+pub fn again(mark: u64, nth: u32) -> u64 {
+    words([7, mark, u64::from(nth), 0, 0])
+}
+
+/// A mark for the document at a place of a batch that nothing else tells apart from a copy.
+pub fn unlike(received_at: i64, place: usize, content: u64) -> u64 {
+    words([8, received_at as u64, place as u64, content, 0])
+}
+
+/// The mark of a few words: the whole identity.
+fn words(words: [u64; 5]) -> u64 {
+    let mut bytes = [0; 40];
+    for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
+        to.copy_from_slice(&word.to_le_bytes());
+    }
+    xxh3_64(&bytes) | WHOLE
 }
 
 /// The container: by its path where that tells, because `kubernetes.*` and `container.*` are missing from the copy

@@ -7,6 +7,7 @@
 
 mod decoder;
 mod dedupe;
+mod documents;
 mod event;
 mod extra;
 mod fields;
@@ -24,7 +25,7 @@ pub use dedupe::{Dedupe, DedupeCounts, DedupeLimits};
 pub use frames::{DataFrame, DataFrames, Pairs};
 pub use path::ContainerPath;
 pub use scan::{BadJson, Fault};
-pub use streams::{StreamCounts, StreamLimits, Streams};
+pub use streams::{HTTP_SENDER, StreamCounts, StreamLimits, Streams};
 
 #[cfg(test)]
 mod tests;

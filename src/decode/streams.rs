@@ -142,6 +142,11 @@ impl Streams {
 
 use StreamLimits as Limits;
 
+/// The member of a stream's fields that holds the index of documents that came by HTTP.
+pub(super) const INDEX_KEY: &str = "_index";
+/// How the names of senders by HTTP begin.
+pub const HTTP_SENDER: &str = "http:";
+
 impl Known {
     #[inline]
     pub fn touch(&self, generation: u32) {
@@ -184,7 +189,12 @@ fn new_stream(mut fields: Map<String, Json>, peer: &str) -> Stream {
     fields::modernise(&mut fields);
     let text = |path: &str| lookup(&fields, path).and_then(Json::as_str).filter(|text| !text.is_empty());
     let named = text("agent.name").or_else(|| text("agent.id")).or_else(|| text("host.name"));
-    let sender = named.unwrap_or(peer).to_owned();
+    // What stands in an index came by HTTP: the senders of the two ways are recognised apart, and from the fields alone,
+    // because a client behind a balancer has many addresses.
+    let sender = match text(INDEX_KEY) {
+        Some(index) => format!("{HTTP_SENDER}{}", named.unwrap_or(index)),
+        None => named.unwrap_or(peer).to_owned(),
+    };
     // Filebeat leaves `kubernetes` out until it knows the pod; the path knows it from the start.
     let derived = match (fields.contains_key("kubernetes"), text("log.file.path")) {
         (false, Some(path)) => ContainerPath::parse(path).map(ContainerPath::to_kubernetes),

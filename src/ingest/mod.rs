@@ -6,6 +6,7 @@
 pub mod beats;
 pub mod dead_letters;
 pub mod frame;
+pub mod http;
 
 use crate::record::Batch;
 

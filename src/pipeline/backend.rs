@@ -1,9 +1,11 @@
 //! What the API asks, answered by the rooms behind it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -12,21 +14,24 @@ use super::reparse::{Change, Refusal, Wish};
 use crate::api::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Backend, Check, ContextAnswer,
     ContextRequest, DetectorsAnswer, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest,
-    FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, PatternsAnswer, PatternsRequest,
-    QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
-    ShardsAnswer, Sort, TailEvent, TimeRange,
+    FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo,
+    PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
+    ReparseRequest, SearchAnswer, SearchRequest, ShardsAnswer, Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
+use crate::ingest::http;
 use crate::parse::Grammar;
 use crate::query::aggregate::{self, Limits, Reader};
 use crate::query::pipes::{ROWS_MAX, Run, Stage};
-use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, SaveError, SavedQuery, Stop, SyntaxError};
+use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, SaveError, SavedQuery, Search, Stop, SyntaxError};
 
 pub struct Pipeline {
     context: Arc<Context>,
     counters: Arc<Counters>,
     budget: Arc<Budget>,
     closing: CancellationToken,
+    /// What its methods, which block, wait with.
+    runtime: Handle,
 }
 
 impl Pipeline {
@@ -35,8 +40,9 @@ impl Pipeline {
         counters: Arc<Counters>,
         budget: Arc<Budget>,
         closing: CancellationToken,
+        runtime: Handle,
     ) -> Self {
-        Self { context, counters, budget, closing }
+        Self { context, counters, budget, closing, runtime }
     }
 
     fn pipeline(&self, text: &str) -> Result<query::pipes::Pipeline, QueryError> {
@@ -266,6 +272,59 @@ impl Backend for Pipeline {
             changed: progress.changed,
             error: progress.error,
         }
+    }
+
+    fn find(&self, request: FindRequest) -> Result<FindAnswer, QueryError> {
+        let (engine, range, deadline) = (&self.context.engine, between(request.range), request.deadline);
+        let mut answer = FindAnswer::default();
+        if request.limit > 0 || request.aggregations.is_empty() {
+            let found = engine.search(&Search {
+                expr: request.expr.clone(),
+                between: range,
+                limit: request.limit,
+                newest_first: request.sort == Sort::Newest,
+                after: request.after,
+                deadline,
+            });
+            let found = found.map_err(stopped)?;
+            answer.total = found.total;
+            answer.partial = found.partial;
+            answer.hits = found.places.into_iter().zip(found.records).collect();
+        }
+        if !request.aggregations.is_empty() {
+            let found = engine.aggregate(&request.expr, range, &request.aggregations, Limits::default(), deadline);
+            let found = found.map_err(stopped)?;
+            answer.total = found.total;
+            answer.partial |= found.partial;
+            answer.aggregations = aggregate::to_json(&request.aggregations, &found.answers);
+        }
+        Ok(answer)
+    }
+
+    fn indices(&self) -> Vec<IndexInfo> {
+        let mut indices = BTreeMap::new();
+        for shard in self.context.store.shards() {
+            let mut is_ours = false;
+            for stream in shard.streams() {
+                match stream.fields.get("_index").and_then(serde_json::Value::as_str) {
+                    None | Some(http::INDEX) => is_ours = true,
+                    Some(name) => _ = indices.entry(name.to_owned()).or_insert((None, 0)),
+                }
+            }
+            if is_ours {
+                let name = crate::api::day_index(shard.day);
+                indices.insert(name, (Some(shard.day), shard.bytes()));
+            }
+        }
+        indices.into_iter().map(|(name, (day, bytes))| IndexInfo { name, day, bytes }).collect()
+    }
+
+    fn receive(&self, request: http::Request) -> Result<http::Received, http::Declined> {
+        self.context.documents.receive(&self.context, &self.runtime, request)
+    }
+
+    fn wait_searchable(&self) -> bool {
+        self.context.documents.wait_searchable(&self.runtime)
     }
 
     fn ready(&self) -> Readiness {

@@ -17,7 +17,7 @@ use tracing::{error, info};
 use super::queue::WorkQueue;
 use super::worker::{self, Share};
 use super::{Context, IndexError};
-use crate::decode::Dedupe;
+use crate::decode::{Dedupe, HTTP_SENDER};
 use crate::journal::Position;
 use crate::record::Batch;
 
@@ -77,10 +77,14 @@ impl Indexer {
         let now = context.clock.now();
         context.store.recent_ids(|sender, id| {
             known += 1;
-            dedupe.restore(sender, id, now);
+            match sender.starts_with(HTTP_SENDER) {
+                true => context.documents.restore(sender, id, now),
+                false => dedupe.restore(sender, id, now),
+            }
             if known < RESTORED_IDS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         let after = context.journal.checkpoint();
+        context.documents.recall(context, after)?;
         info!(
             position = after.0,
             known_events = known,
@@ -247,6 +251,7 @@ impl Indexer {
                 None => position,
             });
             committed = position;
+            context.documents.committed(position);
             context.metrics.commit_seconds.observe(commit_started.elapsed().as_secs_f64());
             if let Some(received_at) = oldest {
                 let lag_nanos = context.clock.now().saturating_sub(received_at).max(0);

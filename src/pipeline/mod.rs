@@ -7,6 +7,7 @@
 mod backend;
 mod clock;
 mod detecting;
+mod documents;
 mod indexer;
 mod intake;
 mod live;
@@ -65,6 +66,7 @@ pub struct Context {
     pub streams: Arc<Streams>,
     pub dead_letters: Mutex<DeadLetters>,
     pub live: live::LiveBatches,
+    pub documents: documents::Documents,
     pub tails: TailHub,
     pub engine: Engine,
     pub reparse: reparse::Reparse,
@@ -288,6 +290,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         streams: Arc::new(Streams::new(Default::default())),
         dead_letters: Mutex::new(DeadLetters::open(&settings.data_dir.join("dead-letters"))?),
         live: live::LiveBatches::new(settings.live_bytes_max),
+        documents: documents::Documents::new(settings.dedupe, settings.api.documents_bytes_max),
         tails: TailHub::default(),
         engine,
         redactor: settings.redactor.clone(),
@@ -366,8 +369,9 @@ async fn serve(
         Arc::new(move || clock.now()),
         Arc::new(move |took: Duration| ack_metrics.ack_seconds.observe(took.as_secs_f64())),
     ));
-    let pipeline =
-        Arc::new(Pipeline::new(Arc::clone(context), receiver.counters(), receiver.budget(), closing_api.clone()));
+    let runtime = tokio::runtime::Handle::current();
+    let (counters, budget) = (receiver.counters(), receiver.budget());
+    let pipeline = Arc::new(Pipeline::new(Arc::clone(context), counters, budget, closing_api.clone(), runtime));
     let router = api::router(pipeline, Arc::clone(&context.metrics), settings.api.clone(), closing_api.clone());
     let api_settings = settings.api.clone();
     let api_closing = closing_api.clone();

@@ -8,9 +8,10 @@ use bumpalo::Bump;
 use serde_json::{Map, Value as Json};
 use tracing::warn;
 
+use super::documents::{Body, unreadable};
 use super::queue::{Work, WorkQueue};
 use super::{Context, Detecting, IndexError};
-use crate::decode::{Decoder, Dedupe, DedupeLimits};
+use crate::decode::{BadEvent, Decoder, Dedupe, DedupeLimits};
 use crate::detect::Observer;
 use crate::ingest::frame;
 use crate::journal::Position;
@@ -18,7 +19,7 @@ use crate::parse::redact::Redactor;
 use crate::parse::template::Text;
 use crate::parse::{Grammar, Parser};
 use crate::record::time::format_rfc3339;
-use crate::record::{Batch, Event, Fields, Record};
+use crate::record::{Batch, Event, Fields, Record, Wire};
 use crate::store::{self, Cut};
 
 /// What a worker hands the committer for one cut.
@@ -140,6 +141,13 @@ impl<'c> Worker<'c> {
     }
 
     fn index(&mut self, position: Position, batch: &Batch) -> Result<(), IndexError> {
+        match batch.wire {
+            Wire::Lumberjack => self.index_frames(position, batch),
+            Wire::Http => self.index_documents(position, batch),
+        }
+    }
+
+    fn index_frames(&mut self, position: Position, batch: &Batch) -> Result<(), IndexError> {
         let inflated;
         let frames: &[u8] = match &batch.inflated {
             Some(frames) => frames,
@@ -156,13 +164,50 @@ impl<'c> Worker<'c> {
                 }
             },
         };
-        self.arena.reset();
+        // The arena belongs to the batch, and the worker to all of them.
+        let mut arena = std::mem::take(&mut self.arena);
+        arena.reset();
         let mut events: Vec<Event<'_>> = Vec::with_capacity(batch.events as usize);
         let mut bad = Vec::new();
-        self.decoder.decode(batch, frames, &self.arena, &mut events, &mut bad);
+        self.decoder.decode(batch, frames, &arena, &mut events, &mut bad);
         self.repeats.clear();
         self.dedupe.check(&events, batch.received_at, &mut self.repeats);
+        let indexed = self.index_events(position, batch, events, &bad, &arena);
+        self.arena = arena;
+        indexed
+    }
 
+    fn index_documents(&mut self, position: Position, batch: &Batch) -> Result<(), IndexError> {
+        let body = match Body::of(batch) {
+            Ok(body) => body,
+            Err(problem) => return self.context.bury(position, batch, &unreadable(position, batch, problem)),
+        };
+        let items = match body.items() {
+            Ok(items) => items,
+            Err(problem) => return self.context.bury(position, batch, &unreadable(position, batch, problem)),
+        };
+        let mut arena = std::mem::take(&mut self.arena);
+        arena.reset();
+        let mut events: Vec<Event<'_>> = Vec::with_capacity(batch.events as usize);
+        let mut bad = Vec::new();
+        self.decoder.decode_documents(batch, &body.head.options, &items, &arena, &mut events, &mut bad);
+        // Repeats were recognised when the request was answered, and are skipped.
+        self.repeats.clear();
+        self.repeats.resize(events.len(), false);
+        let indexed = self.index_events(position, batch, events, &bad, &arena);
+        self.arena = arena;
+        indexed
+    }
+
+    /// Indexes the events of a batch; `self.repeats` says which of them the store has.
+    fn index_events<'b>(
+        &mut self,
+        position: Position,
+        batch: &'b Batch,
+        mut events: Vec<Event<'b>>,
+        bad: &[BadEvent<'b>],
+        arena: &'b Bump,
+    ) -> Result<(), IndexError> {
         let metrics = &self.context.metrics;
         let tails = self.context.tails.subscribers();
         // One set of grammars for the whole batch.
@@ -174,7 +219,7 @@ impl<'c> Worker<'c> {
         let known = |at: usize| (self.repeats[at], self.watching.as_ref().is_none_or(|w| w.repeats[at]));
         if let Some(redactor) = &self.context.redactor {
             for (_, event) in events.iter_mut().enumerate().filter(|(at, _)| known(*at) != (true, true)) {
-                mask(redactor, event, &self.arena);
+                mask(redactor, event, arena);
             }
         }
         let fresh: Vec<Fresh<'_>> = (0..events.len())
@@ -192,7 +237,7 @@ impl<'c> Worker<'c> {
             for ((fresh, parsed), template) in events.iter().zip(&parsed).zip(&ids) {
                 let event = fresh.event;
                 let grammar = parsed.grammar.map(Grammar::key);
-                let dated = parsed.timestamp.map(|timestamp| dated(&self.arena, event, timestamp));
+                let dated = parsed.timestamp.map(|timestamp| dated(arena, event, timestamp));
                 let event = dated.as_ref().unwrap_or(event);
                 let record = Record { event, grammar, template: *template, fields: &parsed.fields };
                 if !fresh.watched

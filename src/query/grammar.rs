@@ -49,10 +49,24 @@ pub fn parse_at(text: &str, now: i64) -> Result<Expr, SyntaxError> {
     Ok(expr)
 }
 
+/// [`parse_at`] with words side by side meaning OR, as Lucene has it unless told otherwise: what stands beside AND, or after
+/// `+`, has to match, what NOT or `-` says must not, and of the others, where nothing has to, one must.
+pub fn parse_any_at(text: &str, now: i64) -> Result<Expr, SyntaxError> {
+    let mut grammar = Grammar::new(text)?;
+    grammar.beside_is_or = true;
+    let mut expr = grammar.until_pipe()?;
+    if grammar.lexer.peek().is_some() {
+        return Err(grammar.unexpected());
+    }
+    expr.resolve(now);
+    Ok(expr)
+}
+
 pub(super) struct Grammar<'q> {
     pub(super) lexer: Lexer<'q>,
     terms: usize,
     depth: usize,
+    beside_is_or: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +83,7 @@ impl<'q> Grammar<'q> {
             return Err(SyntaxError::new(at, 0, format!("the query is longer than {QUERY_BYTES_MAX} bytes"))
                 .hint("several short queries find the same"));
         }
-        Ok(Self { lexer: Lexer::new(text), terms: 0, depth: 0 })
+        Ok(Self { lexer: Lexer::new(text), terms: 0, depth: 0, beside_is_or: false })
     }
 
     /// A query up to the next `|` outside brackets, or the end; nothing at all is every record.
@@ -92,6 +106,9 @@ impl Grammar<'_> {
     }
 
     fn and(&mut self, field: Option<&str>) -> Result<Expr, SyntaxError> {
+        if self.beside_is_or {
+            return self.clauses(field);
+        }
         let mut parts = vec![self.unary(field)?];
         loop {
             let joined = self.eat_operator(Operator::And);
@@ -102,6 +119,35 @@ impl Grammar<'_> {
             }
             parts.push(self.unary(field)?);
         }
+    }
+
+    /// A run of clauses up to OR, a bracket, or the end.
+    fn clauses(&mut self, field: Option<&str>) -> Result<Expr, SyntaxError> {
+        // Each with whether it has to match.
+        let mut clauses: Vec<(bool, Expr)> = Vec::new();
+        let mut joined = false;
+        loop {
+            self.lexer.skip_blanks();
+            let required = self.lexer.peek() == Some('+');
+            let expr = self.unary(field)?;
+            if joined && let Some((before, _)) = clauses.last_mut() {
+                *before = true;
+            }
+            clauses.push((joined || required || matches!(expr, Expr::Not(_)), expr));
+            joined = self.eat_operator(Operator::And);
+            self.lexer.skip_blanks();
+            let ends = matches!(self.lexer.peek(), None | Some(')' | '|')) || self.operator() == Some(Operator::Or);
+            if ends && !joined {
+                break;
+            }
+        }
+        let (must, mut may): (Vec<_>, Vec<_>) = clauses.into_iter().partition(|(required, _)| *required);
+        let mut must: Vec<Expr> = must.into_iter().map(|(_, expr)| expr).collect();
+        let only_not = must.iter().all(|expr| matches!(expr, Expr::Not(_)));
+        if only_not && !may.is_empty() {
+            must.push(Expr::or(may.drain(..).map(|(_, expr)| expr).collect()));
+        }
+        Ok(Expr::and(must))
     }
 
     fn unary(&mut self, field: Option<&str>) -> Result<Expr, SyntaxError> {
@@ -421,7 +467,7 @@ fn word_test(word: &Word) -> Test {
     if word.glob.has_wildcard() { Test::wildcard(word.glob.clone()) } else { Test::value(word.glob.to_text()) }
 }
 
-fn compile(source: &str, offset: usize) -> Result<RegexTest, SyntaxError> {
+pub(super) fn compile(source: &str, offset: usize) -> Result<RegexTest, SyntaxError> {
     // As it was written, with its slashes.
     let written_bytes = source.len() + 2;
     let source = source.replace("\\/", "/");

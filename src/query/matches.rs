@@ -32,9 +32,11 @@ use crate::parse::Parser;
 use crate::parse::template::Ids;
 
 /// Names at the top of a record that bare words do not look into.
-pub const UNSEARCHED: [&str; 16] = [
+pub const UNSEARCHED: [&str; 18] = [
     "@metadata",
     "@timestamp",
+    "_id",
+    "_index",
     "agent",
     "cloud",
     "container",

@@ -25,6 +25,8 @@ pub struct Hits {
     /// All that match, on whichever page.
     pub total: u64,
     pub records: Vec<Map<String, Json>>,
+    /// Of each record.
+    pub places: Vec<Place>,
     /// The last record's place, when there may be more.
     pub next: Option<Place>,
     /// The deadline came first: these are the hits of the shards that were read.
@@ -51,7 +53,7 @@ impl Engine {
         let more = best.left_out();
         let found = best.records(&self.language(), search.deadline)?;
         hits.next = found.last().map(|(place, _)| *place).filter(|_| more);
-        hits.records = found.into_iter().map(|(_, record)| record).collect();
+        (hits.places, hits.records) = found.into_iter().unzip();
         Ok(hits)
     }
 }

@@ -8,6 +8,8 @@ use bytes::{Bytes, BytesMut};
 pub enum Wire {
     /// Lumberjack frames after the window frame, `C`, `J` and `D` alike, byte for byte.
     Lumberjack = 1,
+    /// The body of one HTTP request behind a head that says how to read it: `ingest::http`.
+    Http = 2,
 }
 
 /// What one sender sent in one window.
@@ -23,9 +25,10 @@ pub struct Batch {
     pub peer: String,
     /// Data frames in the body.
     pub events: u32,
-    /// The frames as received.
+    /// The frames as received. Of an HTTP batch in memory only the head, when `inflated` has the rest.
     pub body: Bytes,
-    /// The data frames of the body (`J` and `D` only), uncompressed, one after the other.
+    /// What the body holds, uncompressed: the data frames (`J` and `D` only) one after the other, or the documents of a
+    /// request.
     pub inflated: Option<Bytes>,
 }
 
@@ -59,6 +62,7 @@ impl Batch {
         }
         let wire = match entry[1] {
             1 => Wire::Lumberjack,
+            2 => Wire::Http,
             _ => return Err(BatchHeaderError("unknown wire: written by a newer loghound")),
         };
         let fixed = |range: std::ops::Range<usize>| &entry[range];

@@ -62,6 +62,37 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(fraction)
 }
 
+/// Reads a time as programs that are no Beats write it, from the text of a JSON value: RFC 3339, without a zone (UTC is
+/// meant), a date alone, or a number since 1970. A number's unit follows from its size: seconds below 10^11 (the year
+/// 5138), then milli-, micro- and nanoseconds; a broken one is one of seconds or milliseconds.
+pub fn parse_loose(json: &str) -> Option<i64> {
+    let text = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json).trim();
+    if let Some(at) = parse_rfc3339(text) {
+        return Some(at);
+    }
+    if text.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b'.') && !text.is_empty() {
+        if let Ok(n) = text.parse::<i64>() {
+            let unit = match n.unsigned_abs() {
+                0..100_000_000_000 => NANOS_PER_SECOND,
+                100_000_000_000..100_000_000_000_000 => 1_000_000,
+                100_000_000_000_000..100_000_000_000_000_000 => 1_000,
+                _ => 1,
+            };
+            return n.checked_mul(unit);
+        }
+        if let Ok(n) = text.parse::<f64>() {
+            let nanos = n * if n.abs() < 1e11 { 1e9 } else { 1e6 };
+            return (nanos.abs() < 9e18).then_some(nanos as i64);
+        }
+    }
+    match text.len() {
+        10 => parse_rfc3339(&format!("{text}T00:00:00Z")),
+        16 => parse_rfc3339(&format!("{text}:00Z")),
+        19.. => parse_rfc3339(&format!("{text}Z")),
+        _ => None,
+    }
+}
+
 /// Writes Unix nanoseconds as RFC 3339 in UTC with as many fraction digits as needed, in threes, at least three.
 pub fn format_rfc3339(nanos: i64) -> String {
     let (seconds, fraction) = (nanos.div_euclid(NANOS_PER_SECOND), nanos.rem_euclid(NANOS_PER_SECOND));
@@ -156,6 +187,30 @@ mod tests {
         assert_eq!(format_rfc3339(1_475_713_029_669_794_202), "2016-10-06T00:17:09.669794202Z");
         assert_eq!(format_day(day_of(-1)), "1969-12-31");
         assert_eq!(parse_day("2026-11-22").map(format_day).as_deref(), Some("2026-11-22"));
+    }
+
+    #[test]
+    fn times_of_other_programs_read() {
+        let at = 1_772_366_400_123_000_000;
+        for (json, nanos) in [
+            (r#""2026-03-01T12:00:00.123Z""#, Some(at)),
+            (r#""2026-03-01T12:00:00.123""#, Some(at)),
+            (r#""2026-03-01 12:00:00.123000""#, Some(at)),
+            (r#""2026-03-01T12:00""#, Some(at - 123_000_000)),
+            (r#""2026-03-01""#, Some(at - 123_000_000 - 12 * 3600 * NANOS_PER_SECOND)),
+            ("1772366400", Some(at - 123_000_000)),
+            ("1772366400123", Some(at)),
+            (r#""1772366400123""#, Some(at)),
+            ("1772366400123000", Some(at)),
+            ("1772366400123000000", Some(at)),
+            ("1772366400.5", Some(at + 377_000_000)),
+            ("true", None),
+            (r#""yesterday""#, None),
+            (r#""""#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(parse_loose(json), nanos, "{json}");
+        }
     }
 
     proptest::proptest! {

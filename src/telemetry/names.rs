@@ -139,6 +139,7 @@ pub const SEVERITIES: &[&str] = &["warning", "minor", "major", "critical"];
 pub const RELOADS: &[&str] = &["taken", "refused"];
 /// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
 pub const QUERY_ROUTES: &[&str] = &[
+    "elasticsearch",
     "search",
     "histogram",
     "facets",

@@ -21,6 +21,7 @@ pub fn client(name: &'static str) -> Option<Client> {
     let command = match name {
         "go-lumber" => vec![directory.join("lumber-client")],
         "pylogbeat" => vec![directory.join("python/bin/python"), sources().join("python/send.py")],
+        "elastic" => vec![directory.join("python/bin/python"), sources().join("python/elastic.py")],
         "lumberjack-client" => vec!["node".into(), directory.join("node/v2.js")],
         "lumberjack-protocol" => vec!["node".into(), directory.join("node/v1.js")],
         _ => panic!("there is no client {name}"),
@@ -55,6 +56,15 @@ impl Client {
         let expected = format!("\"events\":{}", events.len());
         assert!(said.replace(": ", ":").contains(&expected), "{} says {said}", self.name);
     }
+}
+
+/// Runs a client with these arguments; gives its last line.
+pub fn run_client(client: &Client, arguments: &[&str]) -> String {
+    let mut command = Command::new(&client.command[0]);
+    let output = command.args(&client.command[1..]).args(arguments).output().unwrap();
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{} {arguments:?}: {}\n{said}{complained}", client.name, output.status);
+    said.trim_end().lines().last().unwrap_or_default().to_owned()
 }
 
 fn sources() -> PathBuf {

@@ -6,9 +6,25 @@ use std::time::Duration;
 
 /// Status and body of a GET.
 pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, Vec<u8>)> {
+    request(address, "GET", path, "", b"")
+}
+
+/// Status and body of any request; `headers` are whole lines.
+pub fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}")?;
+    if !body.is_empty() {
+        write!(stream, "Content-Length: {}\r\n", body.len())?;
+    }
+    stream.write_all(b"\r\n")?;
+    stream.write_all(body)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());

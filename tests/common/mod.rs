@@ -5,12 +5,12 @@ mod certificates;
 mod clients;
 mod corpus;
 mod events;
-mod http;
+pub mod http;
 mod proxy;
 mod server;
 
 pub use certificates::Certificates;
-pub use clients::{Client, client};
+pub use clients::{Client, client, run_client};
 pub use corpus::corpus_lines;
 pub use events::{LogFile, now_nanos, windows};
 pub use proxy::{Cut, Proxy};

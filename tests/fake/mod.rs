@@ -130,6 +130,25 @@ impl Backend for Numbers {
         Ok(receiver)
     }
 
+    fn find(&self, _: loghound::api::FindRequest) -> Result<loghound::api::FindAnswer, loghound::api::QueryError> {
+        Ok(loghound::api::FindAnswer::default())
+    }
+
+    fn indices(&self) -> Vec<loghound::api::IndexInfo> {
+        Vec::new()
+    }
+
+    fn receive(
+        &self,
+        _: loghound::ingest::http::Request,
+    ) -> Result<loghound::ingest::http::Received, loghound::ingest::http::Declined> {
+        Err(loghound::ingest::http::Declined::Busy("nothing is kept here"))
+    }
+
+    fn wait_searchable(&self) -> bool {
+        true
+    }
+
     fn ready(&self) -> Readiness {
         Readiness::default()
     }

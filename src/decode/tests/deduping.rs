@@ -107,7 +107,7 @@ fn shares_shrink_as_senders_come() {
     let limits = DedupeLimits { bytes_max: 4 << 20 };
     let dedupe = Dedupe::new(limits);
     (1..=65_536).for_each(|id| dedupe.restore("big", id, 0));
-    assert_eq!(dedupe.counts().ids_per_sender, 65_536);
+    assert_eq!(dedupe.counts().ids_per_sender, 131_072);
     for i in 0..40 {
         dedupe.restore(&format!("n{i}"), 1, 0);
         let counts = dedupe.counts();

@@ -1,0 +1,28 @@
+//! Takes the compression off a request's body, within a limit.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+
+use super::Encoding;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    #[error("the body is not gzip, or was cut: {0}")]
+    Gzip(String),
+    #[error("the body holds more than {max} bytes: send smaller requests, or raise http.body_bytes_max")]
+    TooLarge { max: usize },
+}
+
+/// The body uncompressed. Memory grows with bytes that came, not with what a header claims, up to `max`.
+pub fn inflate(encoding: Encoding, body: &Bytes, max: usize) -> Result<Bytes, BodyError> {
+    if encoding == Encoding::Identity {
+        return if body.len() <= max { Ok(body.clone()) } else { Err(BodyError::TooLarge { max }) };
+    }
+    let mut out = Vec::new();
+    // One byte over the limit, so that crossing it shows.
+    let mut reader = MultiGzDecoder::new(&body[..]).take(max as u64 + 1);
+    reader.read_to_end(&mut out).map_err(|err| BodyError::Gzip(err.to_string()))?;
+    if out.len() > max { Err(BodyError::TooLarge { max }) } else { Ok(out.into()) }
+}
