@@ -94,6 +94,9 @@ impl Documents {
                 warn!(position = position.0, problem, "cannot read a journalled request");
             }
         }
+        // What the journal holds is acknowledged and not searchable yet: who asks for that waits for it.
+        self.taken.lock().last = context.recovered_through;
+        self.committed(after);
         self.is_ready.store(true, Ordering::Release);
         Ok(())
     }
