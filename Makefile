@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run demo build ui test test-ui test-clients lint fmt bench bench-peers soak fuzz eval-templates ci
+.PHONY: help run demo build ui test test-ui test-clients lint fmt bench bench-peers bench-query soak fuzz eval-templates ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'
@@ -16,6 +16,7 @@ help:
 	@echo 'make fmt     format the code'
 	@echo 'make bench   the stage benches'
 	@echo 'make bench-peers  the whole path against VictoriaLogs (Go; takes some ten minutes)'
+	@echo 'make bench-query  the kinds of queries over HTTP against VictoriaLogs: QUERY_EVENTS=1000000'
 	@echo 'make soak    crash and cut connections for an hour: SOAK_MINUTES=60'
 	@echo 'make fuzz    break the parsers of foreign bytes, FUZZ_MINUTES=60 shared among the targets'
 	@echo 'make eval-templates   score the template miner on labelled lines, where they are'
@@ -80,6 +81,11 @@ $(PEERS)/victoria-logs:
 
 bench-peers: $(PEERS)/victoria-logs
 	$(CARGO) bench --locked --bench end_to_end -- --events 1000000 --rounds 3 --peer "$(abspath $(PEERS))/victoria-logs"
+
+# A million records over ten days; QUERY_EVENTS=20000000 needs some ten GB of disk.
+QUERY_EVENTS ?= 1000000
+bench-query: $(PEERS)/victoria-logs
+	$(CARGO) bench --locked --bench query -- --events $(QUERY_EVENTS) --peer "$(abspath $(PEERS))/victoria-logs"
 
 # The crash and cut tests again and again, each time with other moments.
 SOAK_MINUTES ?= 60
