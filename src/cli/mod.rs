@@ -1,18 +1,25 @@
 //! The command line: one file a subcommand. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod alerts;
 pub mod anomalies;
 pub mod check_config;
 mod client;
+pub mod deliveries;
 pub mod demo;
+pub mod deploy;
 pub mod grammars;
 pub mod grok;
+pub mod incidents;
 pub mod parse;
 pub mod patterns;
 pub mod query;
+pub mod receivers;
 pub mod reparse;
+pub mod rules;
 pub mod serve;
 pub mod ship;
 mod show;
+pub mod silence;
 mod sse;
 mod table;
 pub mod tail;
@@ -58,6 +65,18 @@ pub enum Command {
     Patterns(patterns::Args),
     /// Show what was out of the ordinary, and what explains it.
     Anomalies(anomalies::Args),
+    /// Show what is wrong, and acknowledge, close, merge or split it.
+    Incidents(incidents::Args),
+    /// Silence alerts for a time.
+    Silence(silence::Args),
+    /// Show who is told, and send a test.
+    Receivers(receivers::Args),
+    /// Show what was sent, and send dead letters again.
+    Deliveries(deliveries::Args),
+    /// Try rules on stored anomalies.
+    Rules(rules::Args),
+    /// Tell of a deploy, so that incidents after it say so.
+    Deploy(deploy::Args),
     /// Show records that match a query as they arrive.
     Tail(tail::Args),
 }
@@ -99,6 +118,12 @@ pub fn main() -> ExitCode {
         Command::Reparse(args) => reparse::run(&args),
         Command::Patterns(args) => patterns::run(args),
         Command::Anomalies(args) => anomalies::run(args),
+        Command::Incidents(args) => incidents::run(args),
+        Command::Silence(args) => silence::run(args),
+        Command::Receivers(args) => receivers::run(args),
+        Command::Deliveries(args) => deliveries::run(args),
+        Command::Rules(args) => rules::run(args),
+        Command::Deploy(args) => deploy::run(args),
         Command::Tail(args) => tail::run(args),
     };
     exit_code(done, &mut io::stderr())

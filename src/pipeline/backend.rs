@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::reparse::{Change, Refusal, Wish};
+use crate::alert::{Alerting, DryRun};
 use crate::api::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Backend, Check, ContextAnswer,
     ContextRequest, DetectorsAnswer, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest,
@@ -207,6 +208,14 @@ impl Backend for Pipeline {
 
     fn detectors(&self, service: Option<&str>) -> Result<DetectorsAnswer, QueryError> {
         super::watched::detectors(self.context.detecting.as_deref(), service)
+    }
+
+    fn alerting(&self) -> Result<Arc<Alerting>, QueryError> {
+        Ok(Arc::clone(&self.context.alerting))
+    }
+
+    fn dry_run(&self, range: TimeRange, rules: Option<&str>) -> Result<DryRun, QueryError> {
+        super::alerting::dry_run(&self.context, range, rules)
     }
 
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {

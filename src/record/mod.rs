@@ -11,4 +11,4 @@ pub use batch::{Batch, BatchHeaderError, Wire};
 pub use event::{Event, GrammarRef, Record};
 pub use fields::{Field, Fields, PATH_SEPARATOR, Role, Value};
 pub use stream::{Stream, StreamKey, lookup as lookup_path};
-pub use when::When;
+pub use when::{When, fits as glob};

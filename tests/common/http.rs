@@ -6,9 +6,21 @@ use std::time::Duration;
 
 /// Status and body of a GET.
 pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, Vec<u8>)> {
+    ask(address, "GET", path, "")
+}
+
+/// Status and body of a POST with a body of this type.
+pub fn post(address: SocketAddr, path: &str, kind: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
+    let length = body.len();
+    ask(address, "POST", path, &format!("Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"))
+}
+
+/// `rest` are further headers, an empty line, and the body.
+fn ask(address: SocketAddr, method: &str, path: &str, rest: &str) -> io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let rest = if rest.is_empty() { "\r\n" } else { rest };
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{rest}")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());

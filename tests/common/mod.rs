@@ -5,7 +5,8 @@ mod certificates;
 mod clients;
 mod corpus;
 mod events;
-mod http;
+pub mod hook;
+pub mod http;
 mod proxy;
 mod server;
 
