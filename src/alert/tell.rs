@@ -15,6 +15,8 @@ use crate::record::time::day_of;
 
 /// From the first alert that was held back to the digest that says so, so that it names those after it too.
 const DIGEST_WAIT: Duration = Duration::from_secs(60);
+/// What was over so long before it was found comes from old files that somebody loads: it is kept, and nobody is called.
+const TELL_WITHIN: Duration = Duration::from_secs(6 * 3_600);
 /// Titles in a digest; further ones are counted.
 const HELD_MAX: usize = 50;
 
@@ -50,7 +52,8 @@ impl Alert {
         let route = settings.route.get(&self.route).unwrap_or(&settings.route);
         let silenced =
             |incident: &&Incident| book.silences.values().any(|silence| silence.mutes(&incident.labels, now));
-        if firing.iter().all(silenced) || !settings.may_tell(route, now) {
+        let is_old = |incident: &&Incident| incident.last.saturating_add(nanos(TELL_WITHIN)) < incident.opened;
+        if firing.iter().all(silenced) || firing.iter().all(is_old) || !settings.may_tell(route, now) {
             return if self.muted { Want::Nothing } else { Want::Mute };
         }
         let passed = |since: i64, wait: Duration| now.saturating_sub(since) >= nanos(wait);

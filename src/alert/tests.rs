@@ -183,6 +183,18 @@ fn an_anomaly_is_told_added_to_repeated_and_resolved() {
 }
 
 #[test]
+fn old_lines_that_are_loaded_call_nobody() {
+    let world = World::new(ONE);
+    let now = START + 7 * 60 * MINUTE;
+    world.alerting.take(&[anomaly("1", "web", START)], now).unwrap();
+    assert_eq!(world.play(now, now + 10 * MINUTE), []);
+    assert_eq!(world.open()[0].muted, 1);
+    // What joins it and is of now is told.
+    world.alerting.take(&[anomaly("2", "api", now)], now).unwrap();
+    assert_eq!(world.kinds(now), [Kind::Open]);
+}
+
+#[test]
 fn flapping_is_one_incident() {
     let world = World::new(ONE);
     let mut sent = Vec::new();

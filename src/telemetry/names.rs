@@ -87,6 +87,7 @@ pub const CANARY_SECONDS: Name = name(
 );
 pub const CANARY_TIMESTAMP: Name =
     name("loghound_alert_canary_timestamp_seconds", "when such a message was delivered last; 0 before the first");
+pub const CANARY_LINES: Name = name("loghound_alert_canary_lines_total", "such lines that went in");
 pub const CANARY_FAILURES: Name = name("loghound_alert_canary_failures_total", "such lines that did not come through");
 
 pub const COMMIT_SECONDS: Name = name("loghound_store_commit_seconds", "one commit of all shards");

@@ -52,12 +52,12 @@ impl Driver for Opsgenie {
         let alias = text::chars(&notice.key, ALIAS_MAX);
         let base = self.url.trim_end_matches('/');
         let mut request = if notice.kind == Kind::Resolve {
-            let url = reqwest::Url::parse(base).and_then(|mut url| {
+            let url = reqwest::Url::parse(base).map(|mut url| {
                 if let Ok(mut path) = url.path_segments_mut() {
                     path.push(&alias).push("close");
                 }
                 url.set_query(Some("identifierType=alias"));
-                Ok(url.to_string())
+                url.to_string()
             });
             let body = json!({"source": "loghound", "note": text::chars(&notice.title, 25_000)});
             Request::json(url.map_err(|err| err.to_string())?, &body)

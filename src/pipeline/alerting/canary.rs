@@ -48,6 +48,7 @@ async fn sing(context: &Arc<Context>, receiver: &str) -> Result<(), String> {
     let sent = context.clock.now();
     let name = format!("{sent:x}");
     Intake(Arc::clone(context)).accept(batch(&name, sent)).await.map_err(|err| err.to_string())?;
+    context.metrics.canary_lines.inc();
     let deadline = Instant::now() + FOUND_WITHIN;
     loop {
         tokio::time::sleep(LOOK).await;

@@ -23,6 +23,7 @@ const LINES_MIN: u64 = 1_000;
 #[derive(Clone, Copy)]
 struct Look {
     at: Instant,
+    /// From senders: loghound's own line is none.
     received: u64,
     indexed: u64,
     unparsed: u64,
@@ -108,7 +109,7 @@ fn counted(context: &Context, at: Instant) -> Look {
     let metrics = &context.metrics;
     Look {
         at,
-        received: metrics.events_received.get(),
+        received: metrics.events_received.get().saturating_sub(metrics.canary_lines.get()),
         indexed: metrics.events_indexed.get(),
         unparsed: metrics.unparsed(),
         dead: metrics.deliveries.of("dead").get(),
