@@ -1,10 +1,12 @@
 //! What the API needs from behind it: one trait, and the questions and answers that cross it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
+use crate::alert::{Alerting, DryRun};
 use crate::ingest::http;
 use crate::query::aggregate::Aggregation;
 use crate::query::{Expr, Place, SavedQuery};
@@ -36,6 +38,14 @@ pub trait Backend: Send + Sync + 'static {
     fn anomalies(&self, request: AnomaliesRequest) -> Result<AnomaliesAnswer, QueryError>;
     /// What is watched, of one service or of all.
     fn detectors(&self, service: Option<&str>) -> Result<DetectorsAnswer, QueryError>;
+    /// Incidents, messages, and who is told of them.
+    fn alerting(&self) -> Result<Arc<Alerting>, QueryError> {
+        Err(QueryError::Conflict("nobody is told of anything here".to_owned()))
+    }
+    /// What rules (YAML; those in use where absent) would have sent for anomalies that were found in this range.
+    fn dry_run(&self, _range: TimeRange, _rules: Option<&str>) -> Result<DryRun, QueryError> {
+        Err(QueryError::Conflict("there are no rules here".to_owned()))
+    }
     fn grammars(&self) -> GrammarsAnswer;
     fn shards(&self) -> ShardsAnswer {
         ShardsAnswer::default()

@@ -5,6 +5,7 @@
 //! problem (`error`), missing routes and wrong methods included.
 
 mod aggregate;
+mod alerts;
 mod anomalies;
 mod arriving;
 mod backend;

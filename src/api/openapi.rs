@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{aggregate, anomalies, export, grammars, handlers, health, insert, patterns, saved, shards, tail};
+use super::{aggregate, alerts, anomalies, export, grammars, handlers, health, insert, patterns, saved, shards, tail};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,10 +21,13 @@ use super::{aggregate, anomalies, export, grammars, handlers, health, insert, pa
         insert::lines,
         saved::list, saved::show, saved::save, saved::delete,
         anomalies::anomalies, anomalies::detectors, shards::shards,
+        alerts::incidents, alerts::incident, alerts::acknowledge, alerts::close, alerts::merge, alerts::split, alerts::alerts,
+        alerts::silences, alerts::silence, alerts::expire, alerts::receivers, alerts::test, alerts::deliveries,
+        alerts::delivery, alerts::resend, alerts::deploys, alerts::deploy, alerts::dry_run,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),
-    tags((name = "query"), (name = "detect"), (name = "grammars"), (name = "health")),
+    tags((name = "query"), (name = "detect"), (name = "alert"), (name = "grammars"), (name = "health")),
 )]
 struct Description;
 
@@ -38,6 +41,7 @@ const POSTED: &[&str] = &[
     "/api/v1/aggregate",
     "/api/v1/export",
     "/api/v1/anomalies",
+    "/api/v1/rules/dry-run",
 ];
 
 pub(super) fn description() -> utoipa::openapi::OpenApi {

@@ -17,8 +17,8 @@ pub struct Params(Vec<(String, String)>);
 
 /// Parameters whose value is an object: they are read from its text.
 const OBJECTS: [&str; 1] = ["aggs"];
-/// The only parameter that may be given more than once.
-const REPEATABLE: &str = "fields";
+/// Parameters that may be given more than once.
+const REPEATABLE: [&str; 3] = ["fields", "matchers", "findings"];
 
 impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = Problem;
@@ -56,7 +56,7 @@ impl Params {
                 let detail = format!("there is no parameter {name:?} here{advice}");
                 return Err(Problem::bad_parameter(name, detail).accepting(known.iter().copied()));
             }
-            if name != REPEATABLE && self.0[..at].iter().any(|(earlier, _)| earlier == name) {
+            if !REPEATABLE.contains(&name.as_str()) && self.0[..at].iter().any(|(earlier, _)| earlier == name) {
                 return Err(Problem::bad_parameter(name, format!("parameter {name:?} is given twice")));
             }
         }
@@ -76,6 +76,12 @@ impl Params {
     pub fn required(&self, name: &str, what: &str) -> Result<String, Problem> {
         let missing = || Problem::bad_parameter(name, format!("parameter {name:?} is missing: {what}"));
         self.get(name).map(str::to_owned).ok_or_else(missing)
+    }
+
+    /// Values given repeatedly; a comma is part of one.
+    pub fn each(&self, name: &str) -> Vec<String> {
+        let values = self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.trim());
+        values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
     }
 
     /// Values separated by commas, or given repeatedly.

@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -17,8 +17,8 @@ use super::arriving::Arriving;
 use super::error::Problem;
 use super::run::Shared;
 use super::{
-    Backend, aggregate, anomalies, elastic, export, grammars, handlers, health, home, insert, openapi, patterns, saved,
-    shards, tail, ui,
+    Backend, aggregate, alerts, anomalies, elastic, export, grammars, handlers, health, home, insert, openapi,
+    patterns, saved, shards, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -94,6 +94,22 @@ pub fn router(
         .route("/api/v1/anomalies", get(anomalies::anomalies).post(anomalies::anomalies))
         .route("/api/v1/detectors", get(anomalies::detectors))
         .route("/api/v1/shards", get(shards::shards))
+        .route("/api/v1/incidents", get(alerts::incidents))
+        .route("/api/v1/incidents/{id}", get(alerts::incident))
+        .route("/api/v1/incidents/{id}/acknowledge", post(alerts::acknowledge))
+        .route("/api/v1/incidents/{id}/close", post(alerts::close))
+        .route("/api/v1/incidents/{id}/merge", post(alerts::merge))
+        .route("/api/v1/incidents/{id}/split", post(alerts::split))
+        .route("/api/v1/alerts", get(alerts::alerts))
+        .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
+        .route("/api/v1/silences/{id}", delete(alerts::expire))
+        .route("/api/v1/receivers", get(alerts::receivers))
+        .route("/api/v1/receivers/{name}/test", post(alerts::test))
+        .route("/api/v1/deliveries", get(alerts::deliveries))
+        .route("/api/v1/deliveries/{seq}", get(alerts::delivery))
+        .route("/api/v1/deliveries/{seq}/resend", post(alerts::resend))
+        .route("/api/v1/deploys", get(alerts::deploys).post(alerts::deploy))
+        .route("/api/v1/rules/dry-run", get(alerts::dry_run).post(alerts::dry_run))
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))
         .route("/api/v1/grammars", get(grammars::grammars))

@@ -12,7 +12,7 @@ use super::Usage;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Server {
     /// The server to ask.
-    #[arg(long, value_name = "URL", env = "LOGHOUND_SERVER", default_value = "http://127.0.0.1:8044")]
+    #[arg(long, value_name = "URL", env = "LOGHOUND_SERVER", default_value = "http://127.0.0.1:8044", global = true)]
     pub server: String,
 }
 
@@ -79,6 +79,12 @@ impl Client {
     /// The same by POST.
     pub async fn post_json<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> anyhow::Result<T> {
         let response = self.send(reqwest::Method::POST, path, parameters, "application/json").await?;
+        response.json().await.with_context(|| format!("{} did not answer as a loghound does", self.base))
+    }
+
+    /// The same by DELETE.
+    pub async fn delete_json<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let response = self.send(reqwest::Method::DELETE, path, &[], "application/json").await?;
         response.json().await.with_context(|| format!("{} did not answer as a loghound does", self.base))
     }
 

@@ -1,19 +1,26 @@
 //! The command line: one file a subcommand. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod alerts;
 pub mod anomalies;
 pub mod check_config;
 mod client;
+pub mod deliveries;
 pub mod demo;
+pub mod deploy;
 pub mod grammars;
 pub mod grok;
+pub mod incidents;
 pub mod parse;
 pub mod patterns;
 pub mod query;
+pub mod receivers;
 pub mod reparse;
+pub mod rules;
 pub mod serve;
 pub mod shards;
 pub mod ship;
 mod show;
+pub mod silence;
 mod sse;
 mod table;
 pub mod tail;
@@ -61,6 +68,18 @@ pub enum Command {
     Anomalies(anomalies::Args),
     /// Show the days on disk, and what is deleted next.
     Shards(shards::Args),
+    /// Show what is wrong, and acknowledge, close, merge or split it.
+    Incidents(incidents::Args),
+    /// Silence alerts for a time.
+    Silence(silence::Args),
+    /// Show who is told, and send a test.
+    Receivers(receivers::Args),
+    /// Show what was sent, and send dead letters again.
+    Deliveries(deliveries::Args),
+    /// Try rules on stored anomalies.
+    Rules(rules::Args),
+    /// Tell of a deploy, so that incidents after it say so.
+    Deploy(deploy::Args),
     /// Show records that match a query as they arrive.
     Tail(tail::Args),
 }
@@ -103,6 +122,12 @@ pub fn main() -> ExitCode {
         Command::Patterns(args) => patterns::run(args),
         Command::Anomalies(args) => anomalies::run(args),
         Command::Shards(args) => shards::run(args),
+        Command::Incidents(args) => incidents::run(args),
+        Command::Silence(args) => silence::run(args),
+        Command::Receivers(args) => receivers::run(args),
+        Command::Deliveries(args) => deliveries::run(args),
+        Command::Rules(args) => rules::run(args),
+        Command::Deploy(args) => deploy::run(args),
         Command::Tail(args) => tail::run(args),
     };
     exit_code(done, &mut io::stderr())

@@ -102,8 +102,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     telemetry::init_logs(&config.log.level, config.log.format)?;
     let data_dir = config.data_dir.clone();
     let grammars = super::grammars::open(&config)?;
-    let settings =
-        pipeline::Settings { redactor: super::grammars::redactor(&config)?.map(Arc::new), ..settings(&config) };
+    let settings = pipeline::Settings {
+        redactor: super::grammars::redactor(&config)?.map(Arc::new),
+        alert: super::alerts::open(&config)?,
+        ..settings(&config)
+    };
     pipeline::run(settings, grammars, |at| {
         // Where nobody reads standard output, the ports are open all the same.
         let mut stdout = io::stdout().lock();
@@ -157,6 +160,7 @@ fn settings(config: &Config) -> pipeline::Settings {
         store: store_options(&config.store),
         templates_bytes_max: config.templates.memory as usize,
         detect_bytes_max: config.detect.memory as usize,
+        alert: crate::alert::Settings::default(),
         redactor: None,
         workers: if config.store.workers == 0 { cores } else { config.store.workers },
         commit_interval: config.store.commit_interval,

@@ -16,16 +16,17 @@ pub struct Entry {
 /// A larger file is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
+pub fn read(path: &Path, whole: &[&str]) -> Result<Vec<Entry>, String> {
     let size = std::fs::metadata(path).map_err(|err| format!("cannot be read: {err}"))?.len();
     if size > FILE_BYTES_MAX {
         return Err(format!("has {size} bytes: a configuration has at most {FILE_BYTES_MAX}"));
     }
     let text = std::fs::read_to_string(path).map_err(|err| format!("cannot be read: {err}"))?;
-    entries(&text)
+    entries(&text, whole)
 }
 
-pub fn entries(text: &str) -> Result<Vec<Entry>, String> {
+/// `whole` are the keys whose value is taken as it stands, mappings and all.
+pub fn entries(text: &str, whole: &[&str]) -> Result<Vec<Entry>, String> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Vec::new());
     }
@@ -34,7 +35,7 @@ pub fn entries(text: &str) -> Result<Vec<Entry>, String> {
         return Err("is no mapping of keys to values".to_owned());
     }
     let mut entries = Vec::new();
-    flatten("", &document, &mut entries);
+    flatten("", &document, whole, &mut entries);
     let lines = lines(text);
     for entry in &mut entries {
         // Flow style (`tls: {key: …}`) puts several keys on their parent's line.
@@ -52,13 +53,14 @@ pub fn entries(text: &str) -> Result<Vec<Entry>, String> {
     Ok(entries)
 }
 
-fn flatten(prefix: &str, value: &Json, entries: &mut Vec<Entry>) {
+fn flatten(prefix: &str, value: &Json, whole: &[&str], entries: &mut Vec<Entry>) {
     let mut push = |value, list| entries.push(Entry { key: prefix.to_owned(), value, list, line: 0 });
     match value {
+        Json::Object(_) if whole.contains(&prefix) => push(value.to_string(), true),
         Json::Object(members) => {
             for (name, member) in members {
                 let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-                flatten(&key, member, entries);
+                flatten(&key, member, whole, entries);
             }
         }
         // A key without a value keeps its default.

@@ -19,6 +19,11 @@ fn key(name: &'static str, help: &'static str, set: fn(&mut Config, &str) -> Res
     Key { name, help, list: false, set }
 }
 
+/// A key whose value is a list or a tree, taken whole.
+fn json(name: &'static str, help: &'static str, set: fn(&mut Config, &str) -> Result<(), String>) -> Key {
+    Key { list: true, ..key(name, help, set) }
+}
+
 pub fn keys() -> Vec<Key> {
     vec![
         key("data_dir", "where everything is kept", |c, v| put(&mut c.data_dir, path(v))),
@@ -85,6 +90,28 @@ pub fn keys() -> Vec<Key> {
         }),
         key("templates.memory", "memory for templates; 0 finds none", |c, v| put(&mut c.templates.memory, bytes(v))),
         key("detect.memory", "memory for the detectors; 0 watches nothing", |c, v| put(&mut c.detect.memory, bytes(v))),
+        json("alert.rules", "what is worth an incident: on anomalies, queries, new templates", |c, v| {
+            put(&mut c.alert.rules, tree(v))
+        }),
+        json("alert.receivers", "the tools that call people", |c, v| put(&mut c.alert.receivers, tree(v))),
+        json("alert.route", "which incidents go to which receiver, as a tree", |c, v| put(&mut c.alert.route, tree(v))),
+        json("alert.time_intervals", "times that rules and routes name", |c, v| {
+            put(&mut c.alert.time_intervals, tree(v))
+        }),
+        json(
+            "alert.allow_addresses",
+            "private, or networks, that messages may go to beside public addresses",
+            |c, v| put(&mut c.alert.allow_addresses, tree(v)),
+        ),
+        json("alert.join_on", "fields whose values tell that two services have one cause", |c, v| {
+            put(&mut c.alert.join_on, tree(v))
+        }),
+        key("alert.external_url", "where people reach loghound: messages link to it", |c, v| {
+            put(&mut c.alert.external_url, Ok(Some(v.to_owned())))
+        }),
+        key("alert.canary_receiver", "who gets the test message of the line that goes in every minute", |c, v| {
+            put(&mut c.alert.canary_receiver, Ok(Some(v.to_owned())))
+        }),
         key("log.level", "error, warn, info, debug, trace, or a filter", |c, v| {
             put(&mut c.log.level, Ok(v.to_owned()))
         }),
@@ -100,6 +127,10 @@ fn put<T>(slot: &mut T, value: Result<T, String>) -> Result<(), String> {
 
 fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("a path is missing".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn tree(text: &str) -> Result<serde_json::Value, String> {
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
 }
 
 fn routes(text: &str) -> Result<Vec<Route>, String> {

@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use crate::record::When;
 use crate::telemetry::LogFormat;
 pub use keys::{Key, keys};
+pub use values::duration;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -30,6 +32,7 @@ pub struct Config {
     pub store: Store,
     pub templates: Templates,
     pub detect: Detect,
+    pub alert: Alert,
     pub log: Log,
     pub stop_timeout: Duration,
 }
@@ -109,6 +112,19 @@ pub struct Detect {
     pub memory: u64,
 }
 
+/// Who is told of what, as it is written: the room that it is for reads it, and `null` is what was not written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Alert {
+    pub rules: Json,
+    pub receivers: Json,
+    pub route: Json,
+    pub time_intervals: Json,
+    pub allow_addresses: Json,
+    pub join_on: Json,
+    pub external_url: Option<String>,
+    pub canary_receiver: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     pub level: String,
@@ -149,6 +165,7 @@ impl Default for Config {
             },
             templates: Templates { memory: 64 << 20 },
             detect: Detect { memory: 256 << 20 },
+            alert: Alert::default(),
             log: Log { level: "info".to_owned(), format: LogFormat::Text },
             stop_timeout: Duration::from_secs(25),
         }
@@ -184,7 +201,8 @@ pub fn load(
         }
     };
     if let Some(path) = file {
-        match file::read(path) {
+        let whole: Vec<&str> = keys.iter().filter(|key| key.list).map(|key| key.name).collect();
+        match file::read(path, &whole) {
             Ok(entries) => {
                 for entry in entries {
                     let place = format!("{}:{}", path.display(), entry.line);

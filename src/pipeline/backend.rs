@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::reparse::{Change, Refusal, Wish};
+use crate::alert::{Alerting, DryRun};
 use crate::api::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Backend, Check, ContextAnswer,
     ContextRequest, DetectorsAnswer, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest,
@@ -219,6 +220,14 @@ impl Backend for Pipeline {
         let stat = rustix::fs::statvfs(&self.context.data_dir).ok();
         let free = stat.map(|stat| stat.f_bavail * stat.f_frsize);
         super::retention::shards(&self.context.store, self.context.clock.now(), free)
+    }
+
+    fn alerting(&self) -> Result<Arc<Alerting>, QueryError> {
+        Ok(Arc::clone(&self.context.alerting))
+    }
+
+    fn dry_run(&self, range: TimeRange, rules: Option<&str>) -> Result<DryRun, QueryError> {
+        super::alerting::dry_run(&self.context, range, rules)
     }
 
     fn tail(&self, query: &str) -> Result<mpsc::Receiver<TailEvent>, QueryError> {

@@ -4,6 +4,7 @@
 //! receiving, acknowledge what is journalled, index and commit it, close. Whatever a deadline cuts off is in the
 //! journal and is indexed at the next start.
 
+mod alerting;
 mod backend;
 mod clock;
 mod detecting;
@@ -28,6 +29,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use redb::Database;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +44,7 @@ pub use templates::Templates;
 
 use self::indexer::Indexer;
 use self::intake::Intake;
+use crate::alert;
 use crate::api;
 use crate::decode::{DedupeLimits, Streams};
 use crate::detect;
@@ -73,6 +76,7 @@ pub struct Context {
     pub saved: SavedQueries,
     /// `None` where the operator turned detectors off.
     pub detecting: Option<Arc<Detecting>>,
+    pub alerting: Arc<alert::Alerting>,
     /// Masks what must not be kept, before anything is made of a line.
     pub redactor: Option<Arc<Redactor>>,
     pub metrics: Arc<Metrics>,
@@ -88,6 +92,9 @@ pub struct Context {
 
 /// How often the TLS files and the grammar files are looked at.
 const FILES_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Memory for the pages of anomalies, incidents and messages: bytes.
+const META_CACHE_BYTES: usize = 16 << 20;
 
 /// Indexing had to stop; it starts again from the last commit.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +150,8 @@ pub struct Settings {
     pub templates_bytes_max: usize,
     /// Memory for the detectors; 0 watches nothing.
     pub detect_bytes_max: usize,
+    /// Who is told of what.
+    pub alert: alert::Settings,
     /// Masks what must not be kept.
     pub redactor: Option<Arc<Redactor>>,
     pub workers: usize,
@@ -176,6 +185,8 @@ pub enum RunError {
     Listen { key: &'static str, address: String, source: std::io::Error },
     #[error(transparent)]
     Detect(#[from] detecting::StartError),
+    #[error(transparent)]
+    Alert(#[from] alert::Error),
     #[error("cannot start: {0}")]
     Start(String),
 }
@@ -264,7 +275,15 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
     journal.never_below(Position(held));
     let store = Arc::new(store);
     let templates = open_templates(settings, &store)?;
-    let detecting = open_detecting(settings, templates.clone())?;
+    let database = Database::builder()
+        .set_cache_size(META_CACHE_BYTES)
+        .create(settings.data_dir.join("meta.redb"))
+        .map_err(|error| {
+            RunError::Start(format!("meta.redb: {error}; move it away to start without anomalies and incidents"))
+        })?;
+    let database = Arc::new(database);
+    let detecting = open_detecting(settings, Arc::clone(&database), templates.clone())?;
+    let alerting = Arc::new(alert::Alerting::open(database, settings.alert.clone())?);
     if let Some(detecting) = &detecting {
         journal.never_below(detecting.position());
     }
@@ -284,6 +303,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         store,
         templates,
         detecting,
+        alerting,
         recovered_through: *journal.durable().borrow(),
         journal,
         grammars,
@@ -316,13 +336,14 @@ fn open_templates(settings: &Settings, store: &Store) -> Result<Option<Arc<Templ
 
 fn open_detecting(
     settings: &Settings,
+    database: Arc<Database>,
     templates: Option<Arc<Templates>>,
 ) -> Result<Option<Arc<Detecting>>, detecting::StartError> {
     if settings.detect_bytes_max == 0 {
         return Ok(None);
     }
     let memory = detect::Settings { bytes_max: settings.detect_bytes_max, ..detect::Settings::default() };
-    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, memory, templates)?)))
+    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, database, memory, templates)?)))
 }
 
 struct Listeners {
@@ -380,6 +401,7 @@ async fn serve(
         let (receiver, closing) = (Arc::clone(&receiver), closing_beats.clone());
         async move { receiver.run(listeners.beats, closing).await }
     });
+    let alerts = alerting::Alerts::start(context).map_err(RunError::Start)?;
     announce(&addresses);
     context.reparse.resume();
 
@@ -413,6 +435,7 @@ async fn serve(
     if tokio::time::timeout_at(deadline.into(), receiving).await.is_err() {
         warn!("some connections did not end before the shutdown deadline; their senders send again");
     }
+    alerts.stop().await;
     closing_api.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(2), api_task).await;
     keeping.abort();

@@ -13,4 +13,4 @@ pub use event::{Event, GrammarRef, Record};
 pub use fields::{Field, Fields, PATH_SEPARATOR, Role, Value};
 pub use identity::{WHOLE, identity};
 pub use stream::{Stream, StreamKey, lookup as lookup_path};
-pub use when::When;
+pub use when::{When, fits as glob};

@@ -48,7 +48,7 @@ fn has(value: &Json, globs: &[String]) -> bool {
 }
 
 /// Whether `text` is what `glob` says. Linear in both: a star gives back only to the star before it.
-fn fits(glob: &str, text: &str) -> bool {
+pub fn fits(glob: &str, text: &str) -> bool {
     let Some((head, rest)) = glob.split_once('*') else { return glob == text };
     let Some(mut left) = text.strip_prefix(head) else { return false };
     let mut pieces = rest.split('*').peekable();

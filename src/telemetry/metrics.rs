@@ -69,6 +69,17 @@ pub struct Metrics {
     pub detect_late: IntCounter,
     pub detect_evicted: IntCounter,
     pub detect_not_covered: IntCounter,
+    pub incidents_open: IntGauge,
+    pub alerts_open: IntGauge,
+    pub outbox_waiting: IntGauge,
+    /// By [`names::DELIVERY_RESULTS`].
+    pub deliveries: Labelled,
+    pub delivery_seconds: Histogram,
+    pub rule_errors: IntCounter,
+    pub canary_seconds: Histogram,
+    pub canary_timestamp: Gauge,
+    pub canary_lines: IntCounter,
+    pub canary_failures: IntCounter,
     pub commit_seconds: Histogram,
     pub commit_errors: IntCounter,
     pub searchable_lag_seconds: Histogram,
@@ -145,6 +156,16 @@ impl Metrics {
             detect_late: make.counter(&names::DETECT_LATE)?,
             detect_evicted: make.counter(&names::DETECT_EVICTED)?,
             detect_not_covered: make.counter(&names::DETECT_NOT_COVERED)?,
+            incidents_open: make.gauge(&names::INCIDENTS_OPEN)?,
+            alerts_open: make.gauge(&names::ALERTS_OPEN)?,
+            outbox_waiting: make.gauge(&names::OUTBOX_WAITING)?,
+            deliveries: make.labelled(&names::DELIVERIES, "result", names::DELIVERY_RESULTS)?,
+            delivery_seconds: make.histogram(&names::DELIVERY_SECONDS)?,
+            rule_errors: make.counter(&names::RULE_ERRORS)?,
+            canary_seconds: make.histogram(&names::CANARY_SECONDS)?,
+            canary_timestamp: make.register(Gauge::new(names::CANARY_TIMESTAMP.name, names::CANARY_TIMESTAMP.help)?)?,
+            canary_lines: make.counter(&names::CANARY_LINES)?,
+            canary_failures: make.counter(&names::CANARY_FAILURES)?,
             commit_seconds: make.histogram(&names::COMMIT_SECONDS)?,
             commit_errors: make.counter(&names::COMMIT_ERRORS)?,
             searchable_lag_seconds: make.histogram(&names::SEARCHABLE_LAG_SECONDS)?,
@@ -165,6 +186,11 @@ impl Metrics {
     pub fn query(&self, route: &'static str, result: &'static str, seconds: f64) {
         self.queries.with_label_values(&[route, result]).inc();
         self.query_seconds.with_label_values(&[route]).observe(seconds);
+    }
+
+    /// Lines that no grammar fits, whatever the reason.
+    pub fn unparsed(&self) -> u64 {
+        names::UNPARSED.iter().map(|why| self.parse_unparsed.of(why).get()).sum()
     }
 
     /// Everything in Prometheus' text format.

@@ -78,6 +78,22 @@ pub const DETECT_EVICTED: Name =
 pub const DETECT_NOT_COVERED: Name =
     name("loghound_detect_not_covered_records_total", "records of services that there was no memory to watch");
 
+pub const INCIDENTS_OPEN: Name = name("loghound_alert_incidents", "incidents that are open");
+pub const ALERTS_OPEN: Name = name("loghound_alert_alerts", "alerts that receivers were told of and that are not over");
+pub const OUTBOX_WAITING: Name = name("loghound_alert_outbox_messages", "messages that wait for their receiver");
+pub const DELIVERIES: Name = name("loghound_alert_attempts_total", "attempts to deliver a message, by what came of it");
+pub const DELIVERY_SECONDS: Name =
+    name("loghound_alert_delivery_seconds", "from the decision to tell a receiver to its having taken the message");
+pub const RULE_ERRORS: Name = name("loghound_alert_rule_errors_total", "queries of rules that failed");
+pub const CANARY_SECONDS: Name = name(
+    "loghound_alert_canary_seconds",
+    "from the line that goes in every minute to the delivery of the message it leads to",
+);
+pub const CANARY_TIMESTAMP: Name =
+    name("loghound_alert_canary_timestamp_seconds", "when such a message was delivered last; 0 before the first");
+pub const CANARY_LINES: Name = name("loghound_alert_canary_lines_total", "such lines that went in");
+pub const CANARY_FAILURES: Name = name("loghound_alert_canary_failures_total", "such lines that did not come through");
+
 pub const COMMIT_SECONDS: Name = name("loghound_store_commit_seconds", "one commit of all shards");
 pub const COMMIT_ERRORS: Name = name("loghound_store_commit_errors_total", "commits that failed and are tried again");
 pub const SEARCHABLE_LAG_SECONDS: Name =
@@ -135,6 +151,8 @@ pub const GRAMMARS: &[&str] = &[
 pub const UNPARSED: &[&str] = &["no_grammar", "no_message"];
 /// Values of `severity` in [`ANOMALIES`].
 pub const SEVERITIES: &[&str] = &["warning", "minor", "major", "critical"];
+/// Values of `result` in [`DELIVERIES`]: `failed` is tried again, `dead` is not.
+pub const DELIVERY_RESULTS: &[&str] = &["delivered", "failed", "dead"];
 /// Values of `result` in [`GRAMMAR_RELOADS`].
 pub const RELOADS: &[&str] = &["taken", "refused"];
 /// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
@@ -151,6 +169,7 @@ pub const QUERY_ROUTES: &[&str] = &[
     "patterns",
     "anomalies",
     "detectors",
+    "alerts",
 ];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];

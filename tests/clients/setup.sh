@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real Lumberjack clients that tests/real_clients.rs starts. Idempotent and quiet.
+# Installs the real Lumberjack clients that tests/real_clients.rs starts, and the receivers that tests/alerts.rs sends to. Idempotent and quiet.
 #
 #   tests/clients/setup.sh [DIR]      DIR defaults to target/clients beside Cargo.toml, or $LOGHOUND_CLIENTS
 #
@@ -68,5 +68,14 @@ if command -v npm >/dev/null; then
     step node node/v1.js node/v2.js node/options.js node/package.json node/package-lock.json -- install_node
 else
     echo "setup.sh: SKIPPED lumberjack-client and lumberjack-protocol: npm is not installed" >&2
+fi
+# Not a client of ours but a receiver: alerts are sent to a real Alertmanager.
+if ! command -v prometheus-alertmanager >/dev/null; then
+    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        { apt-get update && apt-get install -y --no-install-recommends prometheus-alertmanager; } >"$dir/alertmanager.log" 2>&1 ||
+            { echo "setup.sh: prometheus-alertmanager could not be installed, see $dir/alertmanager.log" >&2; status=1; }
+    else
+        echo "setup.sh: SKIPPED prometheus-alertmanager: install the package of that name" >&2
+    fi
 fi
 exit $status

@@ -9,6 +9,11 @@ pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, Vec<u8>)> {
     request(address, "GET", path, "", b"")
 }
 
+/// Status and body of a POST with a body of this type.
+pub fn post(address: SocketAddr, path: &str, kind: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
+    request(address, "POST", path, &format!("Content-Type: {kind}\r\n"), body.as_bytes())
+}
+
 /// Status and body of any request; `headers` are whole lines.
 pub fn request(
     address: SocketAddr,
@@ -20,7 +25,7 @@ pub fn request(
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}")?;
-    if !body.is_empty() {
+    if !body.is_empty() || method == "POST" {
         write!(stream, "Content-Length: {}\r\n", body.len())?;
     }
     stream.write_all(b"\r\n")?;

@@ -5,6 +5,7 @@ mod certificates;
 mod clients;
 mod corpus;
 mod events;
+pub mod hook;
 pub mod http;
 mod proxy;
 mod server;

@@ -1,16 +1,18 @@
-//! Anomalies, kept: `DATA/meta.redb`, table `anomalies`, key (when found, id), value JSON.
+//! Anomalies, kept: `DATA/meta.redb`, table `anomalies`, key (when found, id), value JSON; and `anomalies_news`, what alerting has
+//! not taken yet: key id, value (when found, number), written in the same transaction.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
+use parking_lot::{Condvar, Mutex};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use crate::detect::Anomaly;
 
 const TABLE: TableDefinition<(i64, &str), &[u8]> = TableDefinition::new("anomalies");
+const NEWS: TableDefinition<&str, (i64, u64)> = TableDefinition::new("anomalies_news");
 /// The oldest beyond this are forgotten.
 const KEPT_MAX: u64 = 200_000;
-/// Memory for the database's pages: bytes.
-const CACHE_BYTES: usize = 8 << 20;
 
 /// Anomalies could not be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -40,16 +42,31 @@ pub struct Wish {
 }
 
 pub struct Anomalies {
-    database: Database,
+    database: Arc<Database>,
+    /// The number of the next piece of news.
+    next: AtomicU64,
+    /// Set when there is news; whoever takes it waits here.
+    news: Mutex<bool>,
+    told: Condvar,
+}
+
+/// An anomaly that changed, and what [`Anomalies::taken`] needs to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    id: String,
+    number: u64,
 }
 
 impl Anomalies {
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+    pub fn open(database: Arc<Database>) -> Result<Self, Error> {
         let write = database.begin_write()?;
         write.open_table(TABLE)?;
+        let mut next = 1;
+        for row in write.open_table(NEWS)?.iter()? {
+            next = next.max(row?.1.value().1 + 1);
+        }
         write.commit()?;
-        Ok(Self { database })
+        Ok(Self { database, next: AtomicU64::new(next), news: Mutex::new(true), told: Condvar::new() })
     }
 
     /// Keeps these, in place of what was kept of them before; durable when it returns.
@@ -63,6 +80,66 @@ impl Anomalies {
             }
             for _ in KEPT_MAX..table.len()? {
                 table.pop_first()?;
+            }
+            let mut news = write.open_table(NEWS)?;
+            for anomaly in anomalies {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
+                news.insert(anomaly.id.as_str(), (anomaly.found, number))?;
+            }
+        }
+        write.commit()?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Whoever waits for news looks again.
+    pub fn wake(&self) {
+        *self.news.lock() = true;
+        self.told.notify_all();
+    }
+
+    /// Waits for news, so long.
+    pub fn wait(&self, wait: std::time::Duration) {
+        let mut news = self.news.lock();
+        if !*news {
+            self.told.wait_for(&mut news, wait);
+        }
+        *news = false;
+    }
+
+    /// Up to `max` anomalies that changed since they were taken last, oldest change first.
+    pub fn news(&self, max: usize) -> Result<(Vec<Anomaly>, Vec<News>), Error> {
+        let read = self.database.begin_read()?;
+        let table = read.open_table(TABLE)?;
+        let mut rows = Vec::new();
+        for row in read.open_table(NEWS)?.iter()? {
+            let (id, value) = row?;
+            let (found, number) = value.value();
+            rows.push((number, found, id.value().to_owned()));
+        }
+        rows.sort_unstable();
+        rows.truncate(max);
+        let (mut anomalies, mut news) = (Vec::new(), Vec::new());
+        for (number, found, id) in rows {
+            // One that was forgotten meanwhile is no news.
+            if let Some(json) = table.get((found, id.as_str()))? {
+                anomalies.push(serde_json::from_slice(json.value()).map_err(Error::Json)?);
+            }
+            news.push(News { id, number });
+        }
+        Ok((anomalies, news))
+    }
+
+    /// These are taken; what changed again in between stays news.
+    pub fn taken(&self, taken: &[News]) -> Result<(), Error> {
+        let write = self.database.begin_write()?;
+        {
+            let mut table = write.open_table(NEWS)?;
+            for News { id, number } in taken {
+                let same = table.get(id.as_str())?.is_some_and(|value| value.value().1 == *number);
+                if same {
+                    table.remove(id.as_str())?;
+                }
             }
         }
         write.commit()?;

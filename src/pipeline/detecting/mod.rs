@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 pub use anomalies::{Anomalies, Error, Wish};
 use feed::{Feed, Next};
+use redb::Database;
 use snapshot::Snapshots;
 
 use super::{Clock, Templates};
@@ -60,7 +61,12 @@ pub enum StartError {
 }
 
 impl Detecting {
-    pub fn open(data_dir: &Path, settings: Settings, templates: Option<Arc<Templates>>) -> Result<Self, StartError> {
+    pub fn open(
+        data_dir: &Path,
+        database: Arc<Database>,
+        settings: Settings,
+        templates: Option<Arc<Templates>>,
+    ) -> Result<Self, StartError> {
         let names = Arc::new(Names::default());
         let snapshots = Snapshots::open(data_dir)?;
         let detector = snapshots.load(Arc::clone(&names), settings, |damage| error!("{damage}"))?;
@@ -71,7 +77,7 @@ impl Detecting {
             detector: Mutex::new(detector),
             feed: Feed::new(QUEUE_BYTES_MAX),
             snapshots,
-            anomalies: Anomalies::open(&data_dir.join("meta.redb"))?,
+            anomalies: Anomalies::open(database)?,
             templates,
             saved: AtomicU64::new(saved),
             committed: AtomicU64::new(0),
@@ -202,6 +208,16 @@ impl Detecting {
 
     pub fn find(&self, wish: &Wish) -> Result<(Vec<Anomaly>, u64), Error> {
         self.anomalies.find(wish)
+    }
+
+    /// What was found, and what of it is news.
+    pub fn anomalies(&self) -> &Anomalies {
+        &self.anomalies
+    }
+
+    /// How far time has come, by the lines' clock: Unix seconds.
+    pub fn now(&self) -> i64 {
+        self.detector.lock().now()
     }
 
     pub fn watches(&self, service: Option<&str>) -> Vec<Watch> {
