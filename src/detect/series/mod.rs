@@ -5,8 +5,17 @@
 //! moving average; a bucket that is far off moves it little, unless so many in a row are off that this is the level
 //! now: a shift is told once, then adopted. Empty buckets of a count multiply up, so silence is told when it is due.
 
+mod day;
+mod gate;
+mod novelty;
+mod shape;
+mod single;
+mod tail;
+
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, DiscreteCDF, NegativeBinomial, Normal};
+
+pub use single::Single;
 
 /// On which side of typical.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
