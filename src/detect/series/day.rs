@@ -1,8 +1,8 @@
 //! What was there at this time of day, the day before.
 //!
-//! A ring of a day and an hour in slots of five minutes, each with the lowest and highest value of its time: 2.4 KB. What
-//! is asked for is the value nearest to a given one within half an hour around the same time yesterday, since a peak that
-//! comes twenty minutes later than yesterday is the same peak.
+//! A ring of a day and an hour in slots of five minutes, each with the mean of its time: 2.4 KB. What is asked for is the
+//! mean nearest to a given value within half an hour around the same time yesterday, since a peak that comes twenty minutes
+//! later than yesterday is the same peak.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ const SLOTS: usize = ((DAY_SECONDS + 2 * AROUND_SECONDS) / SLOT_SECONDS) as usiz
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Day {
-    /// Lowest and highest of each slot, above `origin`; NaN where there was nothing.
+    /// Mean of each slot, above `origin`, and of how many.
     slots: Vec<(f32, f32)>,
     /// The newest slot's number: its time over its length.
     newest: Option<i64>,
@@ -29,7 +29,7 @@ impl Default for Day {
     }
 }
 
-const EMPTY: (f32, f32) = (f32::NAN, f32::NAN);
+const EMPTY: (f32, f32) = (0.0, 0.0);
 
 impl Day {
     /// Learns a value at a time (Unix seconds). What is older than the ring is not learned.
@@ -54,25 +54,21 @@ impl Day {
         self.put(slot, value);
     }
 
-    /// The value nearest to `value` of those around this time yesterday; nothing where there were none.
+    /// The mean nearest to `value` of those around this time yesterday; nothing where there were none.
     pub fn nearest(&self, time: i64, value: f64) -> Option<f64> {
         let newest = self.newest?;
-        let from = (time - DAY_SECONDS - AROUND_SECONDS).div_euclid(SLOT_SECONDS);
-        let to = (time - DAY_SECONDS + AROUND_SECONDS).div_euclid(SLOT_SECONDS);
+        let from = time.saturating_sub(DAY_SECONDS + AROUND_SECONDS).div_euclid(SLOT_SECONDS);
+        let to = time.saturating_sub(DAY_SECONDS - AROUND_SECONDS).div_euclid(SLOT_SECONDS);
         let x = (value - self.origin) as f32;
         let mut best: Option<f32> = None;
         for slot in from.max(newest - SLOTS as i64 + 1)..=to.min(newest) {
-            let (low, high) = self.slots[slot.rem_euclid(SLOTS as i64) as usize];
-            if low.is_nan() {
-                continue;
-            }
-            let near = x.clamp(low, high);
-            if best.is_none_or(|best| (near - x).abs() < (best - x).abs()) {
-                best = Some(near);
+            let (mean, count) = self.slots[slot.rem_euclid(SLOTS as i64) as usize];
+            if count > 0.0 && best.is_none_or(|best| (mean - x).abs() < (best - x).abs()) {
+                best = Some(mean);
             }
         }
-        // Where it is within yesterday's range it is met exactly.
-        best.map(|near| if near == x { value } else { f64::from(near) + self.origin })
+        // What is met but for rounding is met.
+        best.map(|mean| if mean == x { value } else { f64::from(mean) + self.origin })
     }
 
     /// On the heap.
@@ -82,9 +78,9 @@ impl Day {
 
     fn put(&mut self, slot: i64, value: f64) {
         let x = (value - self.origin) as f32;
-        let (low, high) = &mut self.slots[slot.rem_euclid(SLOTS as i64) as usize];
-        // `min` and `max` of a NaN and a number are the number.
-        (*low, *high) = (low.min(x), high.max(x));
+        let (mean, count) = &mut self.slots[slot.rem_euclid(SLOTS as i64) as usize];
+        *count += 1.0;
+        *mean += (x - *mean) / *count;
     }
 }
 
