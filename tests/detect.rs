@@ -169,7 +169,7 @@ fn a_restart_changes_nothing() {
         whole.try_reload(&bytes).map(|_| ()).unwrap_err().to_string()
     };
     assert_eq!(broken(|bytes| bytes.truncate(20)), "this is no state of detectors");
-    assert_eq!(broken(|bytes| bytes[8] = 9), "it has version 9, and this loghound reads version 1");
+    assert_eq!(broken(|bytes| bytes[8] = 9), "it has version 9, and this loghound reads version 2");
     assert_eq!(broken(|bytes| bytes[1_000] ^= 1), "it is damaged: its checksum does not fit");
 }
 

@@ -7,6 +7,7 @@ mod client;
 pub mod deliveries;
 pub mod demo;
 pub mod deploy;
+pub mod detect;
 pub mod grammars;
 pub mod grok;
 pub mod incidents;
@@ -54,6 +55,8 @@ pub enum Command {
     Grammars(grammars::Args),
     /// Find which lines come from the same log statement, as CSV, without a server.
     Templates(templates::Args),
+    /// Score a series of numbers, row by row, as CSV, without a server.
+    Detect(detect::Args),
     /// Send files or made-up traffic as Filebeat does, and measure the receiver.
     Ship(ship::Args),
     /// Check a configuration without starting anything.
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Grok(args) => grok::run(&args),
         Command::Grammars(args) => grammars::run(&args),
         Command::Templates(args) => templates::run(&args),
+        Command::Detect(args) => detect::run(&args),
         Command::Ship(args) => ship::run(args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Query(args) => query::run(args),

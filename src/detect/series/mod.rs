@@ -4,9 +4,24 @@
 //! seen (moments; Gamma-Poisson). Sizes and latencies are normal on a logarithmic scale, anything else as it is. The level is a
 //! moving average; a bucket that is far off moves it little, unless so many in a row are off that this is the level
 //! now: a shift is told once, then adopted. Empty buckets of a count multiply up, so silence is told when it is due.
+//!
+//! With some history a series gets to know the day before (what was there at this time yesterday is no news) and its
+//! own ways (a model that cries too often is believed less): `hot`. `single` is a series alone, of any kind, by the same parts.
+
+mod day;
+mod gate;
+mod hot;
+mod novelty;
+mod shape;
+mod single;
+mod tail;
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, DiscreteCDF, NegativeBinomial, Normal};
+
+use hot::{HOT_BUCKETS, Hot};
+
+pub use single::Single;
 
 /// On which side of typical.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +52,7 @@ pub struct Scored {
     pub direction: Direction,
 }
 
-/// One series; some 60 bytes.
+/// One series; some 70 bytes, 3 KB more from [`HOT_BUCKETS`] on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Series {
     kind: Kind,
@@ -49,6 +64,7 @@ pub struct Series {
     zeros: f64,
     /// Buckets in a row on one side of the level and out of the ordinary: positive above, negative below.
     side: f64,
+    hot: Option<Box<Hot>>,
 }
 
 /// Buckets over which the level of what is measured is averaged; of a count at least, and at most while it is rare.
@@ -66,6 +82,10 @@ const SHIFT_BUCKETS: f64 = 15.0;
 const SHIFT_MEMORY: f64 = 6.0;
 /// Off the level by chance less often than this is off.
 const OFF: f64 = 0.02;
+/// Buckets behind what is known of yesterday: a slot's minutes.
+const DAY_BUCKETS: f64 = 5.0;
+/// The least that a probability is said to be.
+const P_LEAST: f64 = 1e-300;
 /// Larger values are taken for this.
 const LARGEST: f64 = 1e15;
 /// Spreads are known only about: the tail is that of a spread so much wider.
@@ -74,42 +94,68 @@ const SPREAD_WIDENING: f64 = 1.3;
 
 impl Series {
     pub fn new(kind: Kind, _bucket_seconds: u32) -> Self {
-        Self { kind, seen: 0.0, level: 0.0, variance: 0.0, zeros: 0.0, side: 0.0 }
+        Self { kind, seen: 0.0, level: 0.0, variance: 0.0, zeros: 0.0, side: 0.0, hot: None }
     }
 
-    /// Scores a value without learning it.
-    pub fn peek(&self, _start: i64, value: f64) -> Scored {
+    /// Scores a value without learning it, in the bucket that begins at `start` (Unix seconds).
+    pub fn peek(&self, start: i64, value: f64) -> Scored {
+        let p = self.model_p(start, value);
+        let p = match &self.hot {
+            // Silence is as rare as it is: that it was rare so far does not speak against it.
+            Some(hot) if value != 0.0 || self.kind != Kind::Count => hot.mended(p),
+            _ => p,
+        };
+        self.scored(value, p)
+    }
+
+    /// By the level, and by what was there yesterday.
+    fn model_p(&self, start: i64, value: f64) -> f64 {
+        if self.seen < SEEN_MIN {
+            return 1.0;
+        }
         let value = self.sane(value);
+        let mut p = self.p(value, self.level, self.memory().min(self.seen.max(1.0)));
+        if self.kind == Kind::Count && value == 0.0 {
+            p = p.powf(1.0 + self.zeros).max(P_LEAST);
+        }
+        let Some(hot) = self.hot.as_ref().filter(|_| p < OFF) else { return p };
         let y = self.scaled(value);
-        let direction = if y >= self.level { Direction::High } else { Direction::Low };
-        let spread = self.spread();
+        let Some(near) = hot.day.nearest(start, y) else { return p };
+        let between = (y - self.level) * (y - near) <= 0.0;
+        if between { 1.0 } else { p.max(self.p(value, near, DAY_BUCKETS)) }
+    }
+
+    /// On either side of a centre (scaled) that rests on so many buckets.
+    fn p(&self, value: f64, centre: f64, buckets: f64) -> f64 {
         let one_sided = match self.kind {
-            Kind::Count => self.count_tail(value),
+            Kind::Count => self.count_tail(value, centre, buckets),
             Kind::Continuous | Kind::Plain => {
-                Normal::standard().sf((y - self.level).abs() / (spread * TAIL_WIDENING * SPREAD_WIDENING))
+                let apart = (self.scaled(value) - centre).abs();
+                Normal::standard().sf(apart / (self.spread() * TAIL_WIDENING * SPREAD_WIDENING))
             }
         };
-        let mut p = (2.0 * one_sided).clamp(1e-300, 1.0);
-        if self.kind == Kind::Count && value == 0.0 && direction == Direction::Low {
-            p = p.powf(1.0 + self.zeros).max(1e-300);
-        }
-        if self.seen < SEEN_MIN {
-            p = 1.0;
-        }
+        (2.0 * one_sided).clamp(P_LEAST, 1.0)
+    }
+
+    fn scored(&self, value: f64, p: f64) -> Scored {
+        let reach = 3.0 * self.spread() * SPREAD_WIDENING;
+        let high = self.scaled(self.sane(value)) >= self.level;
         Scored {
             p,
             typical: self.unscaled(self.level),
-            low: self.unscaled(self.level - 3.0 * spread * SPREAD_WIDENING),
-            high: self.unscaled(self.level + 3.0 * spread * SPREAD_WIDENING),
-            direction,
+            low: self.unscaled(self.level - reach),
+            high: self.unscaled(self.level + reach),
+            direction: if high { Direction::High } else { Direction::Low },
         }
     }
 
     /// Scores a value, then learns it. What is not finite is not learned.
     pub fn push(&mut self, start: i64, value: f64) -> Scored {
         let value = self.sane(value);
+        let p = self.model_p(start, value);
         let scored = self.peek(start, value);
         self.seen += 1.0;
+        self.learn_hot(start, value, p);
         let sign = if scored.direction == Direction::High { 1.0 } else { -1.0 };
         self.side = if scored.p < OFF && self.seen > SEEN_MIN {
             if self.side * sign > 0.0 { self.side + sign } else { sign }
@@ -142,22 +188,31 @@ impl Series {
     }
 
     pub fn bytes(&self) -> usize {
-        size_of::<Self>()
+        size_of::<Self>() + self.hot.as_ref().map_or(0, |hot| hot.bytes())
     }
 
-    /// The probability of at least, or at most, so many.
-    fn count_tail(&self, value: f64) -> f64 {
-        let memory = self.memory().min(self.seen.max(1.0));
+    fn learn_hot(&mut self, start: i64, value: f64, p: f64) {
+        let y = self.scaled(value);
+        if self.seen >= HOT_BUCKETS {
+            let hot = self.hot.get_or_insert_default();
+            hot.day.learn(start, y);
+            hot.learn(p);
+        }
+    }
+
+    /// The probability of at least, or at most, so many where `level` are typical, which rests on so many buckets.
+    fn count_tail(&self, value: f64, level: f64, buckets: f64) -> f64 {
         // Half a sighting more: what was never seen may come.
-        let mean = (self.level * memory + 0.5) / memory;
+        let mean = (level * buckets + 0.5) / buckets;
         // The level is as uncertain as that many sightings leave it, and varies by itself.
-        let uncertain = self.level * memory + 0.5;
-        let excess = self.variance - mean;
-        let varying = if excess > 0.0 { mean * mean / excess } else { f64::INFINITY };
+        let uncertain = level * buckets + 0.5;
+        let usual = self.level + 0.5 / self.memory();
+        let excess = self.variance - usual;
+        let varying = if excess > 0.0 { usual * usual / excess } else { f64::INFINITY };
         let shape = (1.0 / (1.0 / uncertain + 1.0 / varying)).clamp(1e-3, 1e7);
         let Ok(model) = NegativeBinomial::new(shape, shape / (shape + mean)) else { return 1.0 };
         let count = value.max(0.0).round() as u64;
-        if value >= self.level { if count == 0 { 1.0 } else { model.sf(count - 1) } } else { model.cdf(count) }
+        if value >= level { if count == 0 { 1.0 } else { model.sf(count - 1) } } else { model.cdf(count) }
     }
 
     /// What is no number is typical; what is too large to be squared is only very large.
@@ -198,86 +253,4 @@ impl Series {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ship::Random;
-
-    /// A Poisson draw (Knuth).
-    fn poisson(random: &mut Random, mean: f64) -> f64 {
-        let (limit, mut product, mut count) = ((-mean).exp(), random.unit(), 0.0);
-        while product > limit {
-            product *= random.unit();
-            count += 1.0;
-        }
-        count
-    }
-
-    #[test]
-    fn chance_is_out_of_the_ordinary_as_rarely_as_it_says() {
-        for (name, kind, mean) in [
-            ("rare", Kind::Count, 0.05),
-            ("few", Kind::Count, 1.0),
-            ("some", Kind::Count, 12.0),
-            ("many", Kind::Count, 200.0),
-            ("latency", Kind::Continuous, 0.0),
-        ] {
-            let mut random = Random::new(7);
-            let (mut below_3, mut below_5) = (0u32, 0u32);
-            let mut buckets = 0u32;
-            for _ in 0..20 {
-                let mut series = Series::new(kind, 60);
-                for at in 0..5_000i64 {
-                    let value = match kind {
-                        Kind::Count => poisson(&mut random, mean),
-                        _ => random.log_normal(20.0, 0.3),
-                    };
-                    let p = series.push(at * 60, value).p;
-                    buckets += 1;
-                    below_3 += u32::from(p < 1e-3);
-                    below_5 += u32::from(p < 1e-5);
-                }
-            }
-            println!("{name}: {below_3} of {buckets} below 1e-3, {below_5} below 1e-5");
-            // Twice what it says, and the noise of counting.
-            assert!(below_3 <= buckets / 500 && below_5 <= 5, "{name}: {below_3} {below_5}");
-        }
-    }
-
-    #[test]
-    fn a_burst_of_what_is_rare_is_out_of_the_ordinary_and_a_shift_is_adopted() {
-        let mut random = Random::new(3);
-        let mut series = Series::new(Kind::Count, 60);
-        for at in 0..300 {
-            series.push(at * 60, poisson(&mut random, 1.2));
-        }
-        assert!(series.peek(0, 14.0).p < 1e-7, "{:?}", series.peek(0, 14.0));
-        assert!(series.peek(0, 4.0).p > 1e-3);
-        // The new level is told for a while, then it is the level.
-        let off = (0..120).filter(|at| series.push(18_000 + at * 60, poisson(&mut random, 30.0)).p < 1e-6).count();
-        assert!((5..=45).contains(&off), "{off} buckets told");
-        assert!((20.0..40.0).contains(&series.peek(0, 30.0).typical));
-        // Silence adds up.
-        let silent: Vec<f64> = (0..4).map(|at| series.push(90_000 + at * 60, 0.0).p).collect();
-        assert!(silent[1] < silent[0] && silent[3] < 1e-9, "{silent:?}");
-    }
-
-    #[test]
-    fn whatever_comes_probabilities_are_probabilities() {
-        let mut random = Random::new(9);
-        for kind in [Kind::Count, Kind::Continuous, Kind::Plain] {
-            let mut series = Series::new(kind, 60);
-            for at in 0..3_000i64 {
-                let value = match random.below(8) {
-                    0 => f64::NAN,
-                    1 => f64::INFINITY,
-                    2 => -1e300,
-                    3 => 1e300,
-                    4 => 0.0,
-                    _ => random.unit() * 10.0,
-                };
-                let scored = series.push(at * 60, value);
-                assert!((0.0..=1.0).contains(&scored.p) && !scored.typical.is_nan(), "{kind:?} {value} {scored:?}");
-            }
-        }
-    }
-}
+mod tests;
