@@ -40,10 +40,39 @@ pub trait Backend: Send + Sync + 'static {
     /// Begins to parse stored lines anew, in the background.
     fn reparse(&self, request: ReparseRequest) -> Result<ReparseProgress, QueryError>;
     fn reparse_progress(&self) -> ReparseProgress;
+    /// The days that are kept, newest first.
+    fn shards(&self) -> ShardsAnswer;
     /// Named checks. Must not wait for a disk or a lock held across one.
     fn ready(&self) -> Readiness;
     /// Brings gauges up to date before a scrape: journal usage, free disk, shards.
     fn refresh_metrics(&self) {}
+}
+
+/// The days that are kept.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct ShardsAnswer {
+    pub shards: Vec<ShardRow>,
+    /// Of all days together.
+    pub bytes: u64,
+    /// What is left where the data are, the reserve included.
+    pub disk_free_bytes: u64,
+    /// How many more days like those that ended last the free disk takes, at most seven of them counted and nothing
+    /// deleted. None where no day has ended.
+    pub disk_lasts_days: Option<u64>,
+}
+
+/// A day.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct ShardRow {
+    /// UTC, `2026-11-22`.
+    pub day: String,
+    /// `open`, `late`, `ended` or `sealed`.
+    pub state: &'static str,
+    pub records: u64,
+    pub segments: usize,
+    pub bytes: u64,
+    /// RFC 3339: when its age makes it due. None without a retention.
+    pub delete_after: Option<String>,
 }
 
 /// Which anomalies.

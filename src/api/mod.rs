@@ -22,6 +22,7 @@ mod raw_target;
 mod routes;
 mod run;
 mod saved;
+mod shards;
 mod tail;
 mod time;
 
@@ -30,7 +31,7 @@ pub use backend::{
     Check, ContextAnswer, ContextRequest, DetectorInfo, DetectorsAnswer, Example, ExportRequest, ExportRow, Facet,
     FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest,
     Influencer, Nearest, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange,
-    ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, Sort, TailEvent, TimeRange,
+    ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, ShardRow, ShardsAnswer, Sort, TailEvent, TimeRange,
 };
 pub use csv::{csv_cell, plain as csv_value};
 pub use listen::{Limited, serve};

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{aggregate, anomalies, export, grammars, handlers, health, patterns, saved, tail};
+use super::{aggregate, anomalies, export, grammars, handlers, health, patterns, saved, shards, tail};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,10 +20,11 @@ use super::{aggregate, anomalies, export, grammars, handlers, health, patterns, 
         patterns::patterns, aggregate::aggregate, export::export,
         saved::list, saved::show, saved::save, saved::delete,
         anomalies::anomalies, anomalies::detectors,
+        shards::shards,
         health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody)),
-    tags((name = "query"), (name = "detect"), (name = "grammars"), (name = "health")),
+    tags((name = "query"), (name = "detect"), (name = "grammars"), (name = "shards"), (name = "health")),
 )]
 struct Description;
 

@@ -15,7 +15,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::error::Problem;
 use super::run::Shared;
-use super::{Backend, aggregate, anomalies, export, grammars, handlers, health, home, openapi, patterns, saved, tail};
+use super::{
+    Backend, aggregate, anomalies, export, grammars, handlers, health, home, openapi, patterns, saved, shards, tail,
+};
 use crate::telemetry::Metrics;
 
 /// Limits of the HTTP side.
@@ -87,6 +89,7 @@ pub fn router(
         .route("/api/v1/grammars", get(grammars::grammars))
         .route("/api/v1/reparse", get(grammars::preview).post(grammars::reparse))
         .route("/api/v1/reparse/progress", get(grammars::progress))
+        .route("/api/v1/shards", get(shards::shards))
         .route("/api/v1/tail", get(tail::tail))
         .route("/openapi.json", get(openapi::document))
         .route("/metrics", get(health::metrics))

@@ -11,6 +11,7 @@ pub mod patterns;
 pub mod query;
 pub mod reparse;
 pub mod serve;
+pub mod shards;
 pub mod ship;
 mod show;
 mod sse;
@@ -58,6 +59,8 @@ pub enum Command {
     Patterns(patterns::Args),
     /// Show what was out of the ordinary, and what explains it.
     Anomalies(anomalies::Args),
+    /// Show the days that are kept, and check their files.
+    Shards(shards::Args),
     /// Show records that match a query as they arrive.
     Tail(tail::Args),
 }
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Reparse(args) => reparse::run(&args),
         Command::Patterns(args) => patterns::run(args),
         Command::Anomalies(args) => anomalies::run(args),
+        Command::Shards(args) => shards::run(&args),
         Command::Tail(args) => tail::run(args),
     };
     exit_code(done, &mut io::stderr())

@@ -153,7 +153,12 @@ fn settings(config: &Config) -> pipeline::Settings {
         journal_bytes_max: config.journal.bytes_max,
         journal_segment_bytes: config.journal.segment_bytes,
         journal_disk_reserve_bytes: config.journal.disk_reserve_bytes,
-        store: store::Options::default(),
+        store: store::Options {
+            late_grace_nanos: nanos(config.store.late_grace),
+            retention_nanos: nanos(config.store.retention),
+            bytes_max: config.store.bytes_max,
+            ..store::Options::default()
+        },
         templates_bytes_max: config.templates.memory as usize,
         detect_bytes_max: config.detect.memory as usize,
         redactor: None,
@@ -163,6 +168,11 @@ fn settings(config: &Config) -> pipeline::Settings {
         live_bytes_max: LIVE_BYTES_MAX,
         shutdown_deadline: config.stop_timeout,
     }
+}
+
+/// Lengths beyond 292 years are that long.
+fn nanos(length: Duration) -> i64 {
+    i64::try_from(length.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Received batches that wait for a worker in memory; further ones wait in the journal. Bytes.

@@ -76,6 +76,15 @@ pub fn keys() -> Vec<Key> {
         key("store.commit_interval", "how often lines become searchable", |c, v| {
             put(&mut c.store.commit_interval, duration(v))
         }),
+        key("store.late_grace", "how long after its end a day waits for late lines before it is sealed", |c, v| {
+            put(&mut c.store.late_grace, duration(v))
+        }),
+        key("store.retention", "days that ended longer ago are deleted; 0s keeps them", |c, v| {
+            put(&mut c.store.retention, duration(v))
+        }),
+        key("store.bytes_max", "disk all days may take before the oldest are deleted; 0 is without a limit", |c, v| {
+            put(&mut c.store.bytes_max, bytes(v))
+        }),
         key("templates.memory", "memory for templates; 0 finds none", |c, v| put(&mut c.templates.memory, bytes(v))),
         key("detect.memory", "memory for the detectors; 0 watches nothing", |c, v| put(&mut c.detect.memory, bytes(v))),
         key("log.level", "error, warn, info, debug, trace, or a filter", |c, v| {

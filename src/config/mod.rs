@@ -89,6 +89,12 @@ pub struct Store {
     /// 0 is one for each core.
     pub workers: usize,
     pub commit_interval: Duration,
+    /// After a day's end, before it is sealed.
+    pub late_grace: Duration,
+    /// After a day's end, before it is deleted; zero keeps it.
+    pub retention: Duration,
+    /// All days together; 0 is without a limit.
+    pub bytes_max: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +140,13 @@ impl Default for Config {
                 query_timeout: Duration::from_secs(30),
             },
             journal: Journal { bytes_max: 8 << 30, segment_bytes: 64 << 20, disk_reserve_bytes: 256 << 20 },
-            store: Store { workers: 0, commit_interval: Duration::from_secs(1) },
+            store: Store {
+                workers: 0,
+                commit_interval: Duration::from_secs(1),
+                late_grace: Duration::from_secs(3_600),
+                retention: Duration::ZERO,
+                bytes_max: 0,
+            },
             templates: Templates { memory: 64 << 20 },
             detect: Detect { memory: 256 << 20 },
             log: Log { level: "info".to_owned(), format: LogFormat::Text },

@@ -14,13 +14,15 @@ use crate::api::{
     ContextRequest, DetectorsAnswer, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest,
     FieldInfo, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, PatternsAnswer, PatternsRequest,
     QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
-    Sort, TailEvent, TimeRange,
+    ShardRow, ShardsAnswer, Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::parse::Grammar;
 use crate::query::aggregate::{self, Limits, Reader};
 use crate::query::pipes::{ROWS_MAX, Run, Stage};
 use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, SaveError, SavedQuery, Stop, SyntaxError};
+use crate::record::time::{format_day, format_rfc3339};
+use crate::store::{ShardInfo, ShardState};
 
 pub struct Pipeline {
     context: Arc<Context>,
@@ -262,6 +264,28 @@ impl Backend for Pipeline {
         }
     }
 
+    fn shards(&self) -> ShardsAnswer {
+        let infos = self.context.store.infos(self.context.clock.now());
+        let ended: Vec<u64> =
+            infos.iter().filter(|info| info.state != ShardState::Open).map(|info| info.bytes).take(7).collect();
+        let disk_free_bytes = self.context.disk_free_bytes().unwrap_or(0);
+        let mean = ended.iter().sum::<u64>().checked_div(ended.len() as u64);
+        let row = |info: &ShardInfo| ShardRow {
+            day: format_day(info.day),
+            state: info.state.name(),
+            records: info.records,
+            segments: info.segments,
+            bytes: info.bytes,
+            delete_after: info.delete_after.map(format_rfc3339),
+        };
+        ShardsAnswer {
+            bytes: infos.iter().map(|info| info.bytes).sum(),
+            disk_lasts_days: mean.and_then(|mean| disk_free_bytes.checked_div(mean)),
+            disk_free_bytes,
+            shards: infos.iter().map(row).collect(),
+        }
+    }
+
     fn ready(&self) -> Readiness {
         let closing = self.closing.is_cancelled();
         let journal = self.context.journal.usage();
@@ -322,8 +346,8 @@ impl Backend for Pipeline {
             catch_up(&metrics.detect_evicted, stats.evicted);
             catch_up(&metrics.detect_not_covered, stats.not_covered);
         }
-        if let Ok(stat) = rustix::fs::statvfs(&context.data_dir) {
-            metrics.disk_free_bytes.set((stat.f_bavail * stat.f_frsize) as i64);
+        if let Some(bytes) = context.disk_free_bytes() {
+            metrics.disk_free_bytes.set(bytes as i64);
         }
     }
 }

@@ -16,6 +16,7 @@ mod queue;
 mod reparse;
 mod tail;
 mod templates;
+mod tending;
 mod watched;
 mod worker;
 
@@ -86,6 +87,9 @@ pub struct Context {
 /// How often the TLS files and the grammar files are looked at.
 const FILES_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
+/// A merge under way is not waited for longer: it loses nothing when it is cut off.
+const TENDING_STOP_MAX: Duration = Duration::from_secs(2);
+
 /// Indexing had to stop; it starts again from the last commit.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
@@ -102,6 +106,12 @@ pub enum IndexError {
 }
 
 impl Context {
+    /// What is left of the disk that the data are on; `None` when it does not say.
+    fn disk_free_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.data_dir).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// Keeps undecodable events of a batch where a person can look at them.
     fn bury(&self, position: Position, batch: &Batch, bad: &[(usize, &[u8], String)]) -> Result<(), IndexError> {
         let letters: Vec<DeadLetter> = bad
@@ -206,7 +216,11 @@ pub fn run(settings: Settings, grammars: Grammars, announce: impl FnOnce(&Addres
                 .map_err(|e| RunError::Start(e.to_string()))
         });
         let detecting = detecting.transpose()?;
+        let tending = tending::Tending::start(Arc::clone(&context)).map_err(|e| RunError::Start(e.to_string()))?;
         let deadline = serve(&settings, &context, listeners, announce).await?;
+        if !tending.stop(deadline.min(Instant::now() + TENDING_STOP_MAX)).await {
+            info!("a day is being merged; that begins anew after the next start");
+        }
         drain.store(true, Ordering::Release);
         while !indexing.is_finished() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;

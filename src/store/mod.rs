@@ -14,13 +14,14 @@ mod line;
 mod merge;
 mod rewrite;
 mod schema;
+mod seal;
 mod shard;
 mod streams;
 mod templates;
 pub mod words;
 mod worker;
 
-pub use catalog::{CommitStats, SetAside, Store};
+pub use catalog::{CommitStats, Deleted, SetAside, ShardInfo, ShardState, Store, Tended, Verified, verify};
 pub use documents::{Documents, Stored};
 pub use error::Error;
 pub use rewrite::Rewrite;
@@ -46,6 +47,16 @@ pub struct Options {
     pub segment_docs_max: u64,
     /// A shard without commits for so long closes its writer: nanoseconds.
     pub idle_after_nanos: i64,
+    /// Sealing makes no segment larger than this: docs.
+    pub sealed_docs_max: u64,
+    /// How fast the files of a day are read for their checksums; 0 is as fast as the disk gives them.
+    pub seal_bytes_per_second: u64,
+    /// How long after its end a day waits for late lines before it is sealed: nanoseconds.
+    pub late_grace_nanos: i64,
+    /// Days that ended longer ago are deleted; 0 keeps them: nanoseconds.
+    pub retention_nanos: i64,
+    /// The oldest days are deleted while all together take more; 0 is without a limit.
+    pub bytes_max: u64,
 }
 
 impl Default for Options {
@@ -56,6 +67,11 @@ impl Default for Options {
             paths_max: 2000,
             segment_docs_max: 5_000_000,
             idle_after_nanos: 600 * crate::record::time::NANOS_PER_SECOND,
+            sealed_docs_max: 200_000_000,
+            seal_bytes_per_second: 64 << 20,
+            late_grace_nanos: 3_600 * crate::record::time::NANOS_PER_SECOND,
+            retention_nanos: 0,
+            bytes_max: 0,
         }
     }
 }

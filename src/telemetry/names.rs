@@ -79,6 +79,11 @@ pub const COMMIT_ERRORS: Name = name("loghound_store_commit_errors_total", "comm
 pub const SEARCHABLE_LAG_SECONDS: Name =
     name("loghound_store_searchable_lag_seconds", "from a batch's arrival to its records being searchable");
 pub const SHARDS: Name = name("loghound_store_shards", "daily shards that serve");
+pub const SHARDS_SEALED: Name = name("loghound_store_shards_sealed_total", "daily shards merged and sealed");
+pub const SHARDS_DELETED: Name =
+    name("loghound_store_shards_deleted_total", "daily shards deleted by retention, by the limit they were over");
+pub const SHARDS_DELETED_RECORDS: Name =
+    name("loghound_store_deleted_records_total", "records of daily shards deleted by retention");
 pub const SHARDS_DAMAGED: Name = name("loghound_store_shards_set_aside", "daily shards set aside as damaged");
 
 pub const QUERIES: Name = name("loghound_query_requests_total", "queries by route and result");
@@ -131,6 +136,8 @@ pub const UNPARSED: &[&str] = &["no_grammar", "no_message"];
 pub const SEVERITIES: &[&str] = &["warning", "minor", "major", "critical"];
 /// Values of `result` in [`GRAMMAR_RELOADS`].
 pub const RELOADS: &[&str] = &["taken", "refused"];
+/// Values of `limit` in [`SHARDS_DELETED`].
+pub const RETENTION_LIMITS: &[&str] = &["age", "size"];
 /// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
 pub const QUERY_ROUTES: &[&str] = &[
     "search",
@@ -144,6 +151,7 @@ pub const QUERY_ROUTES: &[&str] = &[
     "patterns",
     "anomalies",
     "detectors",
+    "shards",
 ];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];

@@ -1,5 +1,8 @@
 //! All shards: opens them, makes new ones, commits, and sets damaged ones aside.
 
+mod life;
+#[cfg(test)]
+mod life_tests;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +14,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+pub use self::life::{Deleted, ShardInfo, ShardState, Tended, Verified, verify};
 use super::documents::Documents;
 use super::error::Error;
 use super::rewrite::Rewrite;
@@ -24,6 +28,9 @@ const VERSION_FILE: &str = "VERSION";
 const LOCK_FILE: &str = "LOCK";
 /// Format of the shards directory and of the shards in it.
 const VERSION: u32 = 4;
+
+/// Begins the name of a shard that is being deleted.
+const GONE_PREFIX: &str = ".gone-";
 
 /// The shards of a data directory. Cheap to clone.
 #[derive(Clone)]
@@ -72,7 +79,7 @@ impl Store {
         let (_, fields) = schema::schema();
         let mut shards = BTreeMap::new();
         let mut set_aside = Vec::new();
-        for day in days(&root)? {
+        for day in days(&root, true)? {
             match Shard::open(&root, day, fields, &options) {
                 Ok((shard, damage)) => {
                     set_aside.extend(damage.map(|damage| gap(&shard, &damage)));
@@ -109,6 +116,7 @@ impl Store {
         for (shard, segments) in cuts.into_iter().flat_map(|cut| cut.parts) {
             shard.offer(segments);
         }
+        // What was built for a day that retention deleted meanwhile goes with it: `all` has the day no more.
         let mut stats = CommitStats::default();
         let mut failed = None;
         for shard in self.catalog.all() {
@@ -254,14 +262,16 @@ fn check_version(root: &Path) -> Result<(), Error> {
     }
 }
 
-/// Days that have a directory; removes shards whose making was interrupted.
-fn days(root: &Path) -> Result<Vec<i32>, Error> {
+/// Days that have a directory; with `tidy` shards whose making or deletion was interrupted are removed.
+fn days(root: &Path, tidy: bool) -> Result<Vec<i32>, Error> {
     let mut days = Vec::new();
     for entry in fs::read_dir(root).map_err(Error::io(root))? {
         let entry = entry.map_err(Error::io(root))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(".new-") {
-            fs::remove_dir_all(entry.path()).map_err(Error::io(entry.path()))?;
+        if name.starts_with(".new-") || name.starts_with(GONE_PREFIX) {
+            if tidy {
+                fs::remove_dir_all(entry.path()).map_err(Error::io(entry.path()))?;
+            }
         } else if let Some(day) = time::parse_day(&name) {
             days.push(day);
         }
