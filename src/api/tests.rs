@@ -58,6 +58,11 @@ impl Fake {
 }
 
 impl Backend for Fake {
+    fn shards(&self) -> ShardsAnswer {
+        let row = ShardRow { day: "2026-11-22".to_owned(), state: "sealed", records: 7, ..Default::default() };
+        ShardsAnswer { shards: vec![row], bytes: 9, disk_free_bytes: 100, disk_lasts_days: Some(11) }
+    }
+
     fn reparse_preview(&self, _: ReparseRequest, _: Instant) -> Result<ReparseAnswer, QueryError> {
         Ok(ReparseAnswer::default())
     }

@@ -170,6 +170,11 @@ fn settings(config: &Config) -> pipeline::Settings {
     }
 }
 
+/// Lengths beyond 292 years are that long.
+fn nanos(length: Duration) -> i64 {
+    i64::try_from(length.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// Received batches that wait for a worker in memory; further ones wait in the journal. Bytes.
 const LIVE_BYTES_MAX: usize = 48 << 20;
 

@@ -396,8 +396,8 @@ impl Backend for Pipeline {
             catch_up(&metrics.detect_evicted, stats.evicted);
             catch_up(&metrics.detect_not_covered, stats.not_covered);
         }
-        if let Ok(stat) = rustix::fs::statvfs(&context.data_dir) {
-            metrics.disk_free_bytes.set((stat.f_bavail * stat.f_frsize) as i64);
+        if let Some(bytes) = context.disk_free_bytes() {
+            metrics.disk_free_bytes.set(bytes as i64);
         }
     }
 }

@@ -19,6 +19,7 @@ mod reparse;
 mod retention;
 mod tail;
 mod templates;
+mod tending;
 mod watched;
 mod worker;
 
@@ -112,6 +113,12 @@ pub enum IndexError {
 }
 
 impl Context {
+    /// What is left of the disk that the data are on; `None` when it does not say.
+    fn disk_free_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.data_dir).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// Keeps undecodable events of a batch where a person can look at them.
     fn bury(&self, position: Position, batch: &Batch, bad: &[(usize, &[u8], String)]) -> Result<(), IndexError> {
         let letters: Vec<DeadLetter> = bad
@@ -220,7 +227,11 @@ pub fn run(settings: Settings, grammars: Grammars, announce: impl FnOnce(&Addres
                 .map_err(|e| RunError::Start(e.to_string()))
         });
         let detecting = detecting.transpose()?;
+        let tending = tending::Tending::start(Arc::clone(&context)).map_err(|e| RunError::Start(e.to_string()))?;
         let deadline = serve(&settings, &context, listeners, announce).await?;
+        if !tending.stop(deadline.min(Instant::now() + TENDING_STOP_MAX)).await {
+            info!("a day is being merged; that begins anew after the next start");
+        }
         drain.store(true, Ordering::Release);
         while !indexing.is_finished() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;

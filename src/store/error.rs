@@ -22,6 +22,11 @@ pub enum Error {
     Commit { day: String, source: TantivyError },
     #[error("shard {day}: cannot be read: {source}; `loghound shards verify {day}` tells which file is damaged")]
     Read { day: String, source: TantivyError },
+    #[error(
+        "shard {day}: {file} does not match its checksum, so the day is not sealed; it serves what can be read. Restore it from \
+         a copy, and check the disk"
+    )]
+    Damaged { day: String, file: PathBuf },
     #[error("shard {day}: {what} at byte {offset} of streams.log")]
     Streams { day: String, offset: u64, what: &'static str },
 }

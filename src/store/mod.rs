@@ -16,13 +16,14 @@ mod merge;
 mod retention;
 mod rewrite;
 mod schema;
+mod seal;
 mod shard;
 mod streams;
 mod templates;
 pub mod words;
 mod worker;
 
-pub use catalog::{CommitStats, SetAside, Store};
+pub use catalog::{CommitStats, Deleted, SetAside, ShardInfo, ShardState, Store, Tended, Verified, verify};
 pub use documents::{Documents, Stored};
 pub use error::Error;
 pub use home::{Believable, QUARANTINE, shard_name};

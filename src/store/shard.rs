@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,14 +11,18 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tantivy::directory::MmapDirectory;
+use tantivy::index::SegmentId;
 use tantivy::indexer::IndexWriterOptions;
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentMeta, TantivyDocument, TantivyError};
+use tantivy::{
+    Index, IndexMeta, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentMeta, TantivyDocument, TantivyError,
+};
 
 use super::Options;
 use super::error::Error;
 use super::home::shard_name;
 use super::merge::Tiered;
 use super::schema::{self, Fields};
+use super::seal::{Pace, Seal};
 use super::streams::{Damage, GrammarEntry, Known, Snapshot, StreamEntry, StreamTable, normal_path};
 use crate::record::{GrammarRef, PATH_SEPARATOR, Stream};
 
@@ -28,6 +33,18 @@ struct Payload {
     position: u64,
     #[serde(flatten)]
     known: Known,
+}
+
+fn payload(metas: &IndexMeta) -> tantivy::Result<Payload> {
+    match metas.payload.as_deref() {
+        None => Ok(Payload::default()),
+        Some(json) => serde_json::from_str(json).map_err(|e| TantivyError::InternalError(e.to_string())),
+    }
+}
+
+/// What the last commit knew of streams and grammars.
+pub(super) fn known(metas: &IndexMeta) -> tantivy::Result<Known> {
+    payload(metas).map(|payload| payload.known)
 }
 
 /// A day being written or served.
@@ -92,11 +109,17 @@ impl Shard {
             let what = "its fields are not those of this version";
             return Err(read(TantivyError::SchemaError(what.into())));
         }
-        let payload: Payload = match metas.payload.as_deref() {
-            None => Payload::default(),
-            Some(json) => serde_json::from_str(json).map_err(|e| read(TantivyError::InternalError(e.to_string())))?,
-        };
+        let payload = payload(&metas).map_err(read)?;
         remove_orphans(&dir, &metas.list_segment_files())?;
+        let sealed = match Seal::read(&dir) {
+            Ok(seal) => seal.is_some(),
+            // A damaged seal says nothing of the day: it is checked and sealed again.
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                Seal::remove(&dir)?;
+                false
+            }
+            Err(error) => return Err(Error::io(&dir)(error)),
+        };
         let (streams, damage) = StreamTable::open(&dir, payload.known, options.paths_max).map_err(Error::io(&dir))?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(read)?;
         let view = ShardView {
@@ -171,6 +194,7 @@ impl Shard {
         if write.pending.is_empty() {
             return Ok((0, 0));
         }
+        self.unseal()?;
         let known = {
             let mut streams = self.streams.lock();
             streams.save().map_err(Error::io(streams.path()))?;
@@ -244,7 +268,7 @@ impl Shard {
     pub fn idle(&self, now: i64, after_nanos: i64) -> Result<(), Error> {
         let mut write = self.write.lock();
         let commits = self.commits.load(Ordering::Relaxed);
-        if write.writer.is_none() || !write.pending.is_empty() {
+        if write.writer.is_none() || !write.pending.is_empty() || self.sealing.load(Ordering::Acquire) {
             return Ok(());
         }
         if write.seen.0 != commits {
@@ -298,6 +322,7 @@ impl Shard {
     /// Puts `new` segments in the place of `old` ones, of those that [`Shard::hold`] gave, in one commit.
     pub fn replace(&self, old: &[SegmentMeta], new: Vec<SegmentMeta>) -> Result<(), Error> {
         let mut write = self.write.lock();
+        self.unseal()?;
         let known = {
             let mut streams = self.streams.lock();
             streams.save().map_err(Error::io(streams.path()))?;
@@ -341,6 +366,90 @@ impl Shard {
         commit.commit()?;
         write.writer = Some(writer);
         Ok(())
+    }
+
+    pub fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::Acquire)
+    }
+
+    /// Before anything of the shard changes on disk.
+    fn unseal(&self) -> Result<(), Error> {
+        if self.sealed.load(Ordering::Acquire) {
+            Seal::remove(&self.dir)?;
+            self.sealed.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Merges the day and seals it. Commits go on meanwhile: where one came, or the day is being written, or `go_on` said
+    /// no, the answer is `false`, nothing is sealed, and what was merged stays merged. Each step leaves a whole shard.
+    pub fn seal(&self, docs_max: u64, pace: Pace, go_on: &dyn Fn() -> bool) -> Result<bool, Error> {
+        if self.is_sealed() {
+            return Ok(true);
+        }
+        if self.sealing.swap(true, Ordering::AcqRel) {
+            return Ok(false);
+        }
+        let sealed = self.seal_alone(docs_max, pace, go_on);
+        self.sealing.store(false, Ordering::Release);
+        sealed
+    }
+
+    fn seal_alone(&self, docs_max: u64, pace: Pace, go_on: &dyn Fn() -> bool) -> Result<bool, Error> {
+        let failed = |source| Error::Commit { day: self.name(), source };
+        let before = self.commits.load(Ordering::Relaxed);
+        let merges = {
+            let mut write = self.write.lock();
+            // One that is open may be merging: `idle` closes it.
+            if write.writer.is_some() || !self.is_still(&write, before) {
+                return Ok(false);
+            }
+            let groups = merge_groups(self.index.load_metas().map_err(failed)?.segments, docs_max);
+            let mut merges = Vec::new();
+            if !groups.is_empty() {
+                let mut writer = self.open_writer().map_err(failed)?;
+                merges.extend(groups.iter().map(|group| writer.merge(group)));
+                write.writer = Some(writer);
+            }
+            merges
+        };
+        // Without the lock: a merge of a day takes minutes, and late lines are committed meanwhile.
+        for merge in merges {
+            merge.wait().map_err(failed)?;
+        }
+        {
+            let mut write = self.write.lock();
+            if !self.is_still(&write, before) {
+                return Ok(false);
+            }
+            self.close(&mut write)?;
+        }
+        // A seal over damaged files would hide the damage.
+        if let Some(file) = self.index.validate_checksum().map_err(failed)?.into_iter().min() {
+            return Err(Error::Damaged { day: self.name(), file });
+        }
+        let metas = self.index.load_metas().map_err(failed)?;
+        let mut names: Vec<String> = vec!["meta.json".to_owned(), super::streams::FILE.to_owned()];
+        // tantivy names files a segment may have; those that are not there were never written.
+        let segments = metas.list_segment_files().into_iter().filter(|file| self.dir.join(file).exists());
+        names.extend(segments.map(|file| file.to_string_lossy().into_owned()));
+        let docs = metas.segments.iter().map(|segment| u64::from(segment.num_docs())).sum();
+        let seal = Seal::of(&self.dir, names.iter().map(String::as_str), docs, pace, go_on);
+        let Some(seal) = seal.map_err(Error::io(&self.dir))? else { return Ok(false) };
+        let write = self.write.lock();
+        if write.writer.is_some() || !self.is_still(&write, before) {
+            return Ok(false);
+        }
+        seal.put(&self.dir).map_err(Error::io(&self.dir))?;
+        self.sealed.store(true, Ordering::Release);
+        Ok(true)
+    }
+
+    /// Whether nothing was committed since, nothing waits for a commit, and nobody writes the day anew.
+    fn is_still(&self, write: &Write, commits: u64) -> bool {
+        write.pending.is_empty()
+            && self.commits.load(Ordering::Relaxed) == commits
+            && !self.merge.held.load(Ordering::Acquire)
     }
 
     fn close(&self, write: &mut Write) -> Result<(), Error> {
@@ -412,6 +521,23 @@ impl ShardView {
         let below = |text: &str| text.strip_prefix(&*path).is_some_and(|rest| rest.starts_with(PATH_SEPARATOR));
         texts.is_none_or(|texts| texts.contains(&*path) || texts.iter().any(|text| below(text)))
     }
+}
+
+/// Segments to make one, none with more than `docs_max` records: tantivy counts them in 31 bits, and a merge needs memory.
+fn merge_groups(mut segments: Vec<SegmentMeta>, docs_max: u64) -> Vec<Vec<SegmentId>> {
+    segments.sort_by_key(|segment| std::cmp::Reverse(segment.num_docs()));
+    let mut groups: Vec<(u64, Vec<SegmentId>)> = Vec::new();
+    for segment in segments {
+        let docs = u64::from(segment.num_docs());
+        match groups.iter_mut().find(|(sum, _)| sum + docs <= docs_max) {
+            Some((sum, group)) => {
+                *sum += docs;
+                group.push(segment.id());
+            }
+            None => groups.push((docs, vec![segment.id()])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).filter(|group| group.len() > 1).collect()
 }
 
 /// Segment files that no commit names: a crash came between a cut and its commit.

@@ -160,8 +160,25 @@ impl StreamTable {
     /// Reads the table of `dir`; `known` is what the last commit knew. An error of kind
     /// `InvalidData` means that this is no table.
     pub fn open(dir: &Path, known: Known, paths_max: usize) -> io::Result<(Self, Option<Damage>)> {
+        let file = OpenOptions::new().read(true).write(true).open(dir.join(FILE))?;
+        let (mut table, damage) = Self::read(dir, file, known, paths_max)?;
+        table.file.set_len(table.saved_bytes)?;
+        while table.entries.len() < known.streams {
+            table.lose_one();
+        }
+        while table.grammars.len() < known.grammars {
+            table.lose_grammar();
+        }
+        Ok((table, damage))
+    }
+
+    /// What of the table of `dir` cannot be read; changes nothing. Errors as for [`StreamTable::open`].
+    pub fn check(dir: &Path, known: Known) -> io::Result<Option<Damage>> {
+        Ok(Self::read(dir, File::open(dir.join(FILE))?, known, usize::MAX)?.1)
+    }
+
+    fn read(dir: &Path, mut file: File, known: Known, paths_max: usize) -> io::Result<(Self, Option<Damage>)> {
         let path = dir.join(FILE);
-        let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()));
@@ -190,13 +207,6 @@ impl StreamTable {
         if damage.is_some() {
             // Some may be missing now.
             table.texts = None;
-        }
-        table.file.set_len(table.saved_bytes)?;
-        while table.entries.len() < known.streams {
-            table.lose_one();
-        }
-        while table.grammars.len() < known.grammars {
-            table.lose_grammar();
         }
         Ok((table, damage))
     }

@@ -155,6 +155,8 @@ pub const SEVERITIES: &[&str] = &["warning", "minor", "major", "critical"];
 pub const DELIVERY_RESULTS: &[&str] = &["delivered", "failed", "dead"];
 /// Values of `result` in [`GRAMMAR_RELOADS`].
 pub const RELOADS: &[&str] = &["taken", "refused"];
+/// Values of `limit` in [`SHARDS_DELETED`].
+pub const RETENTION_LIMITS: &[&str] = &["age", "size"];
 /// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
 pub const QUERY_ROUTES: &[&str] = &[
     "elasticsearch",

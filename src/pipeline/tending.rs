@@ -1,0 +1,69 @@
+//! A thread that takes the days through their life ([`crate::store::Store::tend`]): never more than one day at a time, and
+//! beside the threads that index, so that a long merge or a slow disk keeps no line waiting.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tracing::{error, info};
+
+use super::Context;
+use crate::record::time;
+use crate::store::Tended;
+
+/// Between two looks at all days: a day's directory is listed at each.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The running thread.
+pub struct Tending {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Tending {
+    pub fn start(context: Arc<Context>) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("loghound-tend".into()).spawn(move || run(&context, &stopped))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Asks it to stop. Whether it did by `deadline`: a merge under way does not stop, and may be cut off anywhere.
+    pub async fn stop(self, deadline: Instant) -> bool {
+        self.stop.store(true, Ordering::Release);
+        self.thread.thread().unpark();
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.thread.is_finished()
+    }
+}
+
+fn run(context: &Context, stop: &AtomicBool) {
+    let mut last_error = String::new();
+    while !stop.load(Ordering::Acquire) {
+        let (tended, failed) = context.store.tend(context.clock.now(), &|| !stop.load(Ordering::Acquire));
+        tell(context, &tended);
+        // What stays broken is said once.
+        let error = failed.map(|error| error.to_string()).unwrap_or_default();
+        if !error.is_empty() && error != last_error {
+            error!(error, "a day cannot go on in its life");
+        }
+        last_error = error;
+        std::thread::park_timeout(PAUSE);
+    }
+}
+
+fn tell(context: &Context, tended: &Tended) {
+    for day in &tended.sealed {
+        context.metrics.shards_sealed.inc();
+        info!(shard = time::format_day(*day), "merged and sealed");
+    }
+    for deleted in &tended.deleted {
+        context.metrics.shards_deleted.of(deleted.limit).inc();
+        context.metrics.shards_deleted_records.inc_by(deleted.records);
+        let (records, bytes, limit) = (deleted.records, deleted.bytes, deleted.limit);
+        info!(shard = time::format_day(deleted.day), records, bytes, limit, "deleted by retention");
+    }
+}
