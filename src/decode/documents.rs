@@ -64,13 +64,12 @@ impl Decoder {
         let body = item.document.as_ref().copied().unwrap_or_default();
         let (mut text, mut scanned) = self.read(context, body)?;
         let wants_time = scanned.timestamp.is_none() && self.extras.bad_timestamp.is_none();
-        if (wants_time && !options.time_fields.is_empty())
-            || (scanned.message.is_none() && !options.message_fields.is_empty())
-        {
-            if let Some(renamed) = renamed(text, options) {
-                text = context.arena.alloc_str(&renamed);
-                scanned = self.scan(context, text)?;
-            }
+        let wants_message = scanned.message.is_none();
+        let wanted =
+            (wants_time && !options.time_fields.is_empty()) || (wants_message && !options.message_fields.is_empty());
+        if wanted && let Some(renamed) = renamed(text, options) {
+            text = context.arena.alloc_str(&renamed);
+            scanned = self.scan(context, text)?;
         }
         for name in RESERVED {
             let is_it = |(start, _): &(usize, usize)| {

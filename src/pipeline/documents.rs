@@ -256,7 +256,7 @@ impl Body {
 }
 
 /// Says that a journalled request cannot be read, and gives what of it goes to the dead letters.
-pub fn unreadable<'b>(position: Position, batch: &'b Batch, problem: String) -> [(usize, &'b [u8], String); 1] {
+pub fn unreadable(position: Position, batch: &Batch, problem: String) -> [(usize, &[u8], String); 1] {
     error!(position = position.0, peer = batch.peer, problem, "cannot read a journalled request");
     [(0, &batch.body, problem)]
 }
