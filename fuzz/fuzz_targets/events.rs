@@ -65,7 +65,7 @@ fn decode(decoder: &mut Decoder, frames: &[u8]) -> Vec<String> {
     let good = events.iter().map(|event| {
         let extra = event.extra.map(|extra| serde_json::from_str::<serde_json::Value>(extra).map_err(|_| extra));
         assert!(extra.as_ref().is_none_or(Result::is_ok), "{extra:?}");
-        format!("{} {:?} {:?} {} {extra:?}", event.timestamp, event.message, event.offset, event.id)
+        format!("{} {:?} {:?} {} {extra:?}", event.timestamp, event.message, event.offset, event.id())
     });
     good.chain(bad.iter().map(|bad| format!("{bad:?}"))).collect()
 }

@@ -69,34 +69,6 @@ pub trait Backend: Send + Sync + 'static {
     fn refresh_metrics(&self) {}
 }
 
-/// The days that are kept.
-#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
-pub struct ShardsAnswer {
-    pub shards: Vec<ShardRow>,
-    /// Of all days together.
-    pub bytes: u64,
-    /// What is left where the data are, the reserve included.
-    pub disk_free_bytes: u64,
-    /// How many more days like those that ended last the free disk takes, at most seven of them counted and nothing
-    /// deleted. None where no day has ended.
-    pub disk_lasts_days: Option<u64>,
-}
-
-/// A day.
-#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
-pub struct ShardRow {
-    /// UTC, `2026-11-22`.
-    pub day: String,
-    /// `open`, `late`, `ended` or `sealed`.
-    pub state: &'static str,
-    pub records: u64,
-    pub segments: usize,
-    pub bytes: u64,
-    /// RFC 3339: when its age makes it due. None without a retention.
-    pub delete_after: Option<String>,
-}
-
-/// Which anomalies.
 /// The days on disk.
 #[derive(Debug, Clone, Default)]
 pub struct ShardsAnswer {
@@ -118,6 +90,8 @@ pub struct ShardsAnswer {
 #[derive(Debug, Clone)]
 pub struct ShardInfo {
     pub name: String,
+    /// `open`, `late`, `ended` or `sealed`.
+    pub state: &'static str,
     pub records: u64,
     pub bytes: u64,
     pub segments: usize,

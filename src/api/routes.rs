@@ -115,7 +115,6 @@ pub fn router(
         .route("/api/v1/grammars", get(grammars::grammars))
         .route("/api/v1/reparse", get(grammars::preview).post(grammars::reparse))
         .route("/api/v1/reparse/progress", get(grammars::progress))
-        .route("/api/v1/shards", get(shards::shards))
         .route("/api/v1/tail", get(tail::tail))
         .route("/ui", get(ui::front))
         .route("/ui/", get(ui::front))

@@ -33,6 +33,8 @@ pub struct ShardsBody {
 struct ShardBody {
     /// `2026-11-22`, or `quarantine`.
     name: String,
+    /// `open`, `late` (it waits for late lines), `ended` (it is merged soon), or `sealed`: merged, its files with checksums.
+    state: &'static str,
     records: u64,
     bytes: u64,
     segments: usize,
@@ -66,6 +68,7 @@ pub async fn shards(State(shared): State<Shared>, params: Result<Params, Problem
         let answer = backend.shards();
         let shard = |shard: super::ShardInfo| ShardBody {
             name: shard.name,
+            state: shard.state,
             records: shard.records,
             bytes: shard.bytes,
             segments: shard.segments,

@@ -59,8 +59,16 @@ impl Fake {
 
 impl Backend for Fake {
     fn shards(&self) -> ShardsAnswer {
-        let row = ShardRow { day: "2026-11-22".to_owned(), state: "sealed", records: 7, ..Default::default() };
-        ShardsAnswer { shards: vec![row], bytes: 9, disk_free_bytes: 100, disk_lasts_days: Some(11) }
+        let shard = ShardInfo {
+            name: "2026-11-22".to_owned(),
+            state: "sealed",
+            records: 7,
+            bytes: 9,
+            segments: 1,
+            oldest: None,
+            newest: None,
+        };
+        ShardsAnswer { shards: vec![shard], bytes: 9, free_bytes: Some(100), ..Default::default() }
     }
 
     fn reparse_preview(&self, _: ReparseRequest, _: Instant) -> Result<ReparseAnswer, QueryError> {

@@ -170,11 +170,6 @@ fn settings(config: &Config) -> pipeline::Settings {
     }
 }
 
-/// Lengths beyond 292 years are that long.
-fn nanos(length: Duration) -> i64 {
-    i64::try_from(length.as_nanos()).unwrap_or(i64::MAX)
-}
-
 /// Received batches that wait for a worker in memory; further ones wait in the journal. Bytes.
 const LIVE_BYTES_MAX: usize = 48 << 20;
 
@@ -184,7 +179,9 @@ fn store_options(config: &crate::config::Store) -> store::Options {
     let days = u32::try_from(config.retention.as_secs().div_ceil(DAY)).unwrap_or(u32::MAX);
     let days = (days > 0).then_some(days);
     let ahead_nanos = i64::try_from(config.future_max.as_nanos()).unwrap_or(i64::MAX);
+    let late_grace_nanos = i64::try_from(config.late_grace.as_nanos()).unwrap_or(i64::MAX);
     store::Options {
+        late_grace_nanos,
         believable: store::Believable { days, ahead_nanos },
         retention: store::Retention { days, bytes_max: (config.bytes_max > 0).then_some(config.bytes_max) },
         ..store::Options::default()

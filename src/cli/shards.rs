@@ -1,16 +1,46 @@
-//! `loghound shards`: the days on disk, how large they are, and what is deleted next.
+//! `loghound shards list` shows the days on disk, how large they are, and what is deleted next; `verify` reads every file
+//! against its checksum.
 
 use std::io::{self, BufWriter, Write as _};
+use std::path::PathBuf;
 
+use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use super::Usage;
 use super::client::{Client, Server};
 use super::show::Output;
 use super::table;
+use crate::store;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show the days: state, size, growth, what is deleted next, and when the disk is full. Asks the server.
+    List(ListArgs),
+    /// Read every file against its checksum. Needs no server, and changes nothing.
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct VerifyArgs {
+    /// A day such as 2026-11-22, or quarantine; all of them without.
+    day: Option<String>,
+    #[arg(long, value_name = "DIR", default_value = "./loghound-data", env = "LOGHOUND_DATA_DIR")]
+    data_dir: PathBuf,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
     /// How they are written.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -43,10 +73,13 @@ struct Next {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    super::block_on(ask(args))?
+    match args.command {
+        Command::List(args) => super::block_on(list(args))?,
+        Command::Verify(args) => verify(&args),
+    }
 }
 
-async fn ask(args: Args) -> anyhow::Result<()> {
+async fn list(args: ListArgs) -> anyhow::Result<()> {
     let answer: Answer = Client::new(&args.server)?.json("/api/v1/shards", &[]).await?;
     let mut out = BufWriter::new(io::stdout().lock());
     if args.output != Output::Text {
@@ -54,7 +87,7 @@ async fn ask(args: Args) -> anyhow::Result<()> {
         writeln!(out)?;
         return Ok(out.flush()?);
     }
-    let columns = ["shard", "records", "size", "segments", "oldest", "newest"].map(str::to_owned);
+    let columns = ["shard", "state", "records", "size", "segments", "oldest", "newest"].map(str::to_owned);
     let rows: Vec<Map<String, Json>> = answer.shards.iter().map(row).collect();
     table::text(&mut out, &columns, &rows)?;
     write!(out, "\n{} in all", size(answer.bytes))?;
@@ -81,11 +114,53 @@ async fn ask(args: Args) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
+    let root = args.data_dir.join("shards");
+    if !root.is_dir() {
+        let text =
+            format!("there are no shards in {}: name the data directory with --data-dir", args.data_dir.display());
+        return Err(Usage(text).into());
+    }
+    let day = match &args.day {
+        None => None,
+        Some(text) => {
+            Some(store::shard_day(text).ok_or_else(|| Usage(format!("{text:?} is no day: write 2026-11-22")))?)
+        }
+    };
+    let verified = store::verify(&root, day)?;
+    if let (Some(text), true) = (&args.day, verified.is_empty()) {
+        return Err(Usage(format!("there is no day {text} in {}", root.display())).into());
+    }
+    let mut out = io::stdout().lock();
+    for day in &verified {
+        let (name, state) = (store::shard_name(day.day), if day.sealed { "sealed" } else { "not sealed" });
+        match (args.output, &day.problems[..]) {
+            (Output::Text, []) => writeln!(out, "{name}  sound    {state}")?,
+            (Output::Text, problems) => {
+                writeln!(out, "{name}  DAMAGED  {state}")?;
+                problems.iter().try_for_each(|problem| writeln!(out, "            {problem}"))?;
+            }
+            (_, problems) => {
+                writeln!(out, "{}", json!({"day": name, "sealed": day.sealed, "problems": problems}))?;
+            }
+        }
+    }
+    match verified.iter().filter(|day| !day.problems.is_empty()).count() {
+        0 => Ok(()),
+        damaged => Err(anyhow!(
+            "{damaged} of {} days are damaged: stop loghound, put a copy of the day in its place, and verify again. A day \
+             that was being written meanwhile may only seem so",
+            verified.len()
+        )),
+    }
+}
+
 fn row(shard: &Map<String, Json>) -> Map<String, Json> {
     let get = |name: &str| shard.get(name).cloned().unwrap_or(Json::Null);
     let bytes = get("bytes").as_u64().unwrap_or(0);
     Map::from_iter([
         ("shard".to_owned(), get("name")),
+        ("state".to_owned(), get("state")),
         ("records".to_owned(), get("records")),
         ("size".to_owned(), json!(size(bytes))),
         ("segments".to_owned(), get("segments")),

@@ -81,6 +81,9 @@ pub fn keys() -> Vec<Key> {
         key("store.commit_interval", "how often lines become searchable", |c, v| {
             put(&mut c.store.commit_interval, duration(v))
         }),
+        key("store.late_grace", "how long after its end a day waits for late lines before it is sealed", |c, v| {
+            put(&mut c.store.late_grace, duration(v))
+        }),
         key("store.retention", "how long days are kept; 0d keeps all", |c, v| put(&mut c.store.retention, duration(v))),
         key("store.bytes_max", "disk that all days may take before the oldest go; 0 keeps all", |c, v| {
             put(&mut c.store.bytes_max, bytes(v))

@@ -92,6 +92,8 @@ pub struct Store {
     /// 0 is one for each core.
     pub workers: usize,
     pub commit_interval: Duration,
+    /// How long after its end a day waits for late lines before it is sealed.
+    pub late_grace: Duration,
     /// In whole days; 0 keeps all.
     pub retention: Duration,
     /// Bytes; 0 keeps all.
@@ -159,6 +161,7 @@ impl Default for Config {
             store: Store {
                 workers: 0,
                 commit_interval: Duration::from_secs(1),
+                late_grace: Duration::from_secs(3_600),
                 retention: Duration::from_secs(30 * 86_400),
                 bytes_max: 0,
                 future_max: Duration::from_secs(86_400),

@@ -217,9 +217,7 @@ impl Backend for Pipeline {
     }
 
     fn shards(&self) -> ShardsAnswer {
-        let stat = rustix::fs::statvfs(&self.context.data_dir).ok();
-        let free = stat.map(|stat| stat.f_bavail * stat.f_frsize);
-        super::retention::shards(&self.context.store, self.context.clock.now(), free)
+        super::retention::shards(&self.context.store, self.context.clock.now(), self.context.disk_free_bytes())
     }
 
     fn alerting(&self) -> Result<Arc<Alerting>, QueryError> {

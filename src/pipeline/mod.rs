@@ -91,6 +91,9 @@ pub struct Context {
     pub recovered_through: Position,
 }
 
+/// How long stopping waits for a day that is being merged.
+const TENDING_STOP_MAX: Duration = Duration::from_secs(2);
+
 /// How often the TLS files and the grammar files are looked at.
 const FILES_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -416,16 +419,6 @@ async fn serve(
     announce(&addresses);
     context.reparse.resume();
 
-    let keeping = {
-        let (context, closing) = (Arc::clone(context), closing_api.clone());
-        tokio::spawn(async move {
-            let mut due = tokio::time::interval(retention::CHECK_INTERVAL);
-            while closing.run_until_cancelled(due.tick()).await.is_some() {
-                let context = Arc::clone(&context);
-                let _ = tokio::task::spawn_blocking(move || retention::enforce(&context)).await;
-            }
-        })
-    };
     let mut reload = tokio::time::interval(FILES_CHECK_INTERVAL);
     loop {
         tokio::select! {
@@ -449,7 +442,6 @@ async fn serve(
     alerts.stop().await;
     closing_api.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(2), api_task).await;
-    keeping.abort();
     Ok(deadline)
 }
 

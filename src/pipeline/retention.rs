@@ -1,22 +1,20 @@
 //! Keeps the store within what the operator keeps, and tells what goes next.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::{error, info};
 
 use super::Context;
 use crate::api::{NextRemoval, ShardInfo, ShardsAnswer};
 use crate::record::time::{self, NANOS_PER_DAY};
-use crate::store::{QUARANTINE, ShardView, Store, shard_name};
+use crate::store::{QUARANTINE, ShardState, ShardView, Store, shard_name};
 
-/// How often the store is looked at.
-pub const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// Whole days that tell how fast the store grows.
 const GROWTH_DAYS: i32 = 7;
 
 /// Deletes what is not kept any more. Waits for the merges of what it deletes, and for the disk.
-pub fn enforce(context: &Arc<Context>) {
+pub fn enforce(context: &Context) {
     for removal in context.store.plan(context.clock.now()) {
         match context.store.remove(removal.day) {
             Ok(()) => {
@@ -29,7 +27,7 @@ pub fn enforce(context: &Arc<Context>) {
                     "a shard was deleted, as store.retention and store.bytes_max say"
                 );
             }
-            Err(error) => error!(shard = removal.name, %error, "cannot delete a shard; tried again in a minute"),
+            Err(error) => error!(shard = removal.name, %error, "cannot delete a shard; tried again soon"),
         }
     }
 }
@@ -38,7 +36,9 @@ pub fn enforce(context: &Arc<Context>) {
 pub fn shards(store: &Store, now: i64, free: Option<u64>) -> ShardsAnswer {
     let retention = store.retention();
     let views = store.shards();
-    let shards: Vec<ShardInfo> = views.iter().map(|view| info_of(view)).collect();
+    let states: HashMap<i32, ShardState> = store.states(now).into_iter().collect();
+    let state = |day: i32| states.get(&day).copied().unwrap_or(ShardState::Open).name();
+    let shards: Vec<ShardInfo> = views.iter().map(|view| info_of(view, state(view.day))).collect();
     let bytes = shards.iter().map(|shard| shard.bytes).sum();
     let bytes_a_day = bytes_a_day(&views, now);
     let days = |bytes: u64| bytes_a_day.map(|a_day| bytes as f64 / a_day);
@@ -68,7 +68,7 @@ pub fn shards(store: &Store, now: i64, free: Option<u64>) -> ShardsAnswer {
     }
 }
 
-fn info_of(view: &ShardView) -> ShardInfo {
+fn info_of(view: &ShardView, state: &'static str) -> ShardInfo {
     let (mut oldest, mut newest, mut segments) = (i64::MAX, i64::MIN, 0);
     for reader in view.searcher().segment_readers() {
         segments += 1;
@@ -79,6 +79,7 @@ fn info_of(view: &ShardView) -> ShardInfo {
     let known = oldest <= newest;
     ShardInfo {
         name: shard_name(view.day),
+        state,
         records: view.docs(),
         bytes: view.bytes(),
         segments,
@@ -96,7 +97,7 @@ fn bytes_a_day(views: &[Arc<ShardView>], now: i64) -> Option<f64> {
         return Some(bytes as f64 / f64::from(count)).filter(|bytes| *bytes > 0.0);
     }
     let view = views.iter().find(|view| view.day == today)?;
-    let info = info_of(view);
+    let info = info_of(view, "");
     let span = info.newest?.saturating_sub(info.oldest?).max(NANOS_PER_DAY / 24);
     Some(info.bytes as f64 * NANOS_PER_DAY as f64 / span as f64).filter(|bytes| *bytes > 0.0)
 }

@@ -1,5 +1,6 @@
-//! A thread that takes the days through their life ([`crate::store::Store::tend`]): never more than one day at a time, and
-//! beside the threads that index, so that a long merge or a slow disk keeps no line waiting.
+//! A thread that takes the days through their life: deletes what is not kept any more, then merges and seals what has
+//! ended. Never more than one day at a time, and beside the threads that index, so that a long merge or a slow disk
+//! keeps no line waiting.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +10,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info};
 
 use super::Context;
-use crate::record::time;
-use crate::store::Tended;
+use crate::store::shard_name;
 
 /// Between two looks at all days: a day's directory is listed at each.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -43,27 +43,18 @@ impl Tending {
 fn run(context: &Context, stop: &AtomicBool) {
     let mut last_error = String::new();
     while !stop.load(Ordering::Acquire) {
-        let (tended, failed) = context.store.tend(context.clock.now(), &|| !stop.load(Ordering::Acquire));
-        tell(context, &tended);
+        super::retention::enforce(context);
+        let (sealed, failed) = context.store.seal_ended(context.clock.now(), &|| !stop.load(Ordering::Acquire));
+        for day in sealed {
+            context.metrics.shards_sealed.inc();
+            info!(shard = shard_name(day), "merged and sealed");
+        }
         // What stays broken is said once.
         let error = failed.map(|error| error.to_string()).unwrap_or_default();
         if !error.is_empty() && error != last_error {
-            error!(error, "a day cannot go on in its life");
+            error!(error, "a day cannot be sealed; tried again soon");
         }
         last_error = error;
         std::thread::park_timeout(PAUSE);
-    }
-}
-
-fn tell(context: &Context, tended: &Tended) {
-    for day in &tended.sealed {
-        context.metrics.shards_sealed.inc();
-        info!(shard = time::format_day(*day), "merged and sealed");
-    }
-    for deleted in &tended.deleted {
-        context.metrics.shards_deleted.of(deleted.limit).inc();
-        context.metrics.shards_deleted_records.inc_by(deleted.records);
-        let (records, bytes, limit) = (deleted.records, deleted.bytes, deleted.limit);
-        info!(shard = time::format_day(deleted.day), records, bytes, limit, "deleted by retention");
     }
 }

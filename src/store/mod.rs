@@ -23,10 +23,10 @@ mod templates;
 pub mod words;
 mod worker;
 
-pub use catalog::{CommitStats, Deleted, SetAside, ShardInfo, ShardState, Store, Tended, Verified, verify};
+pub use catalog::{CommitStats, SetAside, ShardState, Store, Verified, verify};
 pub use documents::{Documents, Stored};
 pub use error::Error;
-pub use home::{Believable, QUARANTINE, shard_name};
+pub use home::{Believable, QUARANTINE, shard_day, shard_name};
 pub use retention::{Reason, Removal, Retention};
 pub use rewrite::Rewrite;
 pub use schema::{Fields, STAMP_PREFIX};
@@ -51,6 +51,12 @@ pub struct Options {
     pub segment_docs_max: u64,
     /// A shard without commits for so long closes its writer: nanoseconds.
     pub idle_after_nanos: i64,
+    /// Sealing makes no segment larger than this: docs.
+    pub sealed_docs_max: u64,
+    /// How fast the files of a day are read for their checksums; 0 is as fast as the disk gives them.
+    pub seal_bytes_per_second: u64,
+    /// How long after its end a day waits for late lines before it is sealed: nanoseconds.
+    pub late_grace_nanos: i64,
     /// Lines of other times are quarantined.
     pub believable: Believable,
     pub retention: Retention,
@@ -64,6 +70,9 @@ impl Default for Options {
             paths_max: 2000,
             segment_docs_max: 5_000_000,
             idle_after_nanos: 600 * crate::record::time::NANOS_PER_SECOND,
+            sealed_docs_max: 200_000_000,
+            seal_bytes_per_second: 64 << 20,
+            late_grace_nanos: 3_600 * crate::record::time::NANOS_PER_SECOND,
             believable: Believable { days: None, ahead_nanos: i64::MAX },
             retention: Retention::default(),
         }

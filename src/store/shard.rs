@@ -62,6 +62,9 @@ pub struct Shard {
     write: Mutex<Write>,
     /// Deleted: nothing is added any more.
     retired: AtomicBool,
+    sealed: AtomicBool,
+    /// A seal is being made: its merge keeps the writer open.
+    sealing: AtomicBool,
 }
 
 #[derive(Default)]
@@ -144,6 +147,8 @@ impl Shard {
             view: ArcSwap::from_pointee(view),
             write: Mutex::default(),
             retired: AtomicBool::new(false),
+            sealed: AtomicBool::new(sealed),
+            sealing: AtomicBool::new(false),
         };
         Ok((shard, damage))
     }

@@ -99,6 +99,7 @@ pub const COMMIT_ERRORS: Name = name("loghound_store_commit_errors_total", "comm
 pub const SEARCHABLE_LAG_SECONDS: Name =
     name("loghound_store_searchable_lag_seconds", "from a batch's arrival to its records being searchable");
 pub const SHARDS: Name = name("loghound_store_shards", "daily shards that serve");
+pub const SHARDS_SEALED: Name = name("loghound_store_shards_sealed_total", "daily shards merged and sealed");
 pub const SHARDS_DELETED: Name = name("loghound_store_shards_deleted_total", "shards deleted, by reason");
 pub const REMOVALS: &[&str] = &["age", "disk_use"];
 pub const SHARDS_DAMAGED: Name = name("loghound_store_shards_set_aside", "daily shards set aside as damaged");
@@ -155,8 +156,6 @@ pub const SEVERITIES: &[&str] = &["warning", "minor", "major", "critical"];
 pub const DELIVERY_RESULTS: &[&str] = &["delivered", "failed", "dead"];
 /// Values of `result` in [`GRAMMAR_RELOADS`].
 pub const RELOADS: &[&str] = &["taken", "refused"];
-/// Values of `limit` in [`SHARDS_DELETED`].
-pub const RETENTION_LIMITS: &[&str] = &["age", "size"];
 /// Values of `route` in [`QUERIES`] and [`QUERY_SECONDS`].
 pub const QUERY_ROUTES: &[&str] = &[
     "elasticsearch",

@@ -1,23 +1,21 @@
-//! The life of a day: open, late (a grace for lines that come after it), sealed, deleted.
+//! The life of a day: open, late (a grace for lines that come after it), ended, sealed.
 //!
 //! What a day is, is told by the clock and by its directory alone, so there is no state to lose: a crash at any point
-//! leaves a day that is taken up again by the next [`Store::tend`]. A late line for a sealed day takes the seal off
-//! ([`super::seal`]) and the day is sealed again when it is quiet. A deleted day is renamed first: either it is there
-//! whole, or it is gone.
+//! leaves a day that is taken up again by the next [`Store::seal_ended`]. A late line for a sealed day takes the seal off
+//! ([`super::super::seal`]) and the day is sealed again when it is quiet.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use tantivy::Index;
 
 use super::super::error::Error;
+use super::super::home::{QUARANTINE, shard_name};
 use super::super::schema;
 use super::super::seal::{Pace, Seal};
-use super::super::shard::{Shard, known, sync_dir};
+use super::super::shard::{Shard, known};
 use super::super::streams::{self, StreamTable};
-use super::{GONE_PREFIX, Store, days};
+use super::{Store, days};
 use crate::record::time;
 
 /// Where a day is in its life.
@@ -44,51 +42,13 @@ impl ShardState {
     }
 }
 
-/// A day, as an operator asks for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShardInfo {
-    /// UTC day number.
-    pub day: i32,
-    pub state: ShardState,
-    pub records: u64,
-    pub segments: usize,
-    pub bytes: u64,
-    /// When its age makes it due for deletion: Unix nanoseconds. `None` while there is no retention.
-    pub delete_after: Option<i64>,
-}
-
-/// What [`Store::tend`] did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tended {
-    /// UTC day numbers.
-    pub sealed: Vec<i32>,
-    pub deleted: Vec<Deleted>,
-}
-
-/// A day that retention took.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deleted {
-    /// UTC day number.
-    pub day: i32,
-    pub records: u64,
-    pub bytes: u64,
-    /// `age` or `size`: the limit that it was over.
-    pub limit: &'static str,
-}
-
 impl Store {
-    /// Takes every day one step further in its life, oldest first: deletes what retention no longer keeps, then seals
-    /// what has ended and is quiet. `now`: Unix nanoseconds. `go_on` is asked between steps and while files are read. A
-    /// day that fails does not keep the others from their step: the first error is returned after all had theirs.
-    pub fn tend(&self, now: i64, go_on: &dyn Fn() -> bool) -> (Tended, Option<Error>) {
+    /// Merges and seals the days that have ended and are quiet, oldest first, and names them. `now`: Unix nanoseconds.
+    /// `go_on` is asked between steps and while files are read. A day that fails does not keep the others from their
+    /// seal: the first error is returned after all had their turn.
+    pub fn seal_ended(&self, now: i64, go_on: &dyn Fn() -> bool) -> (Vec<i32>, Option<Error>) {
         let options = &self.catalog.options;
-        let (mut tended, mut failed) = (Tended::default(), None);
-        for (day, limit) in self.overdue(now) {
-            match self.delete(day, limit) {
-                Ok(deleted) => tended.deleted.extend(deleted),
-                Err(error) => _ = failed.get_or_insert(error),
-            }
-        }
+        let (mut sealed, mut failed) = (Vec::new(), None);
         let pace = Pace { bytes_per_second: options.seal_bytes_per_second };
         for shard in self.catalog.all() {
             if !go_on() {
@@ -98,81 +58,18 @@ impl Store {
                 continue;
             }
             match shard.seal(options.sealed_docs_max, pace, go_on) {
-                Ok(true) => tended.sealed.push(shard.day),
+                Ok(true) => sealed.push(shard.day),
                 Ok(false) => {}
                 Err(error) => _ = failed.get_or_insert(error),
             }
         }
-        (tended, failed)
+        (sealed, failed)
     }
 
-    /// The days, newest first, as of their last commit; looks at their directories.
-    pub fn infos(&self, now: i64) -> Vec<ShardInfo> {
-        let options = &self.catalog.options;
-        let info = |shard: &Arc<Shard>| {
-            let view = shard.view();
-            ShardInfo {
-                day: shard.day,
-                state: state(shard, now, options.late_grace_nanos),
-                records: view.docs(),
-                segments: view.searcher().segment_readers().len(),
-                bytes: view.bytes(),
-                delete_after: (options.retention_nanos > 0).then(|| end(shard.day) + options.retention_nanos),
-            }
-        };
-        self.catalog.all().iter().rev().map(info).collect()
-    }
-
-    /// Which days retention takes now, and why. The newest is never taken for its size.
-    fn overdue(&self, now: i64) -> Vec<(i32, &'static str)> {
-        let options = &self.catalog.options;
-        let shards = self.catalog.all();
-        let aged = |day: i32| options.retention_nanos > 0 && now >= end(day).saturating_add(options.retention_nanos);
-        let mut overdue: Vec<_> =
-            shards.iter().filter(|shard| aged(shard.day)).map(|shard| (shard.day, "age")).collect();
-        if options.bytes_max > 0 {
-            let kept: Vec<_> = shards.iter().filter(|shard| !aged(shard.day)).collect();
-            let mut bytes: u64 = kept.iter().map(|shard| shard.view().bytes()).sum();
-            for shard in &kept[..kept.len().saturating_sub(1)] {
-                if bytes <= options.bytes_max {
-                    break;
-                }
-                bytes -= shard.view().bytes();
-                overdue.push((shard.day, "size"));
-            }
-        }
-        overdue
-    }
-
-    fn delete(&self, day: i32, limit: &'static str) -> Result<Option<Deleted>, Error> {
-        let catalog = &self.catalog;
-        let (deleted, gone) = {
-            // No commit meanwhile: what one would add belongs to a day that is deleted.
-            let _one = catalog.commit.lock();
-            let mut shards = catalog.shards.write();
-            let Some(shard) = shards.get(&day) else { return Ok(None) };
-            let (from, gone) = (catalog.root.join(shard.name()), self.gone_path(day));
-            let view = shard.view();
-            let deleted = Deleted { day, records: view.docs(), bytes: view.bytes(), limit };
-            fs::rename(&from, &gone).map_err(Error::io(&from))?;
-            shards.remove(&day);
-            (deleted, gone)
-        };
-        sync_dir(&catalog.root)?;
-        // Queries under way keep the files they have open.
-        fs::remove_dir_all(&gone).map_err(Error::io(&gone))?;
-        Ok(Some(deleted))
-    }
-
-    fn gone_path(&self, day: i32) -> PathBuf {
-        let mut n = 1;
-        loop {
-            let path = self.catalog.root.join(format!("{GONE_PREFIX}{}-{n}", time::format_day(day)));
-            if !path.exists() {
-                return path;
-            }
-            n += 1;
-        }
+    /// Where each day is in its life at `now`, newest first: (UTC day, state).
+    pub fn states(&self, now: i64) -> Vec<(i32, ShardState)> {
+        let grace = self.catalog.options.late_grace_nanos;
+        self.catalog.all().iter().rev().map(|shard| (shard.day, state(shard, now, grace))).collect()
     }
 }
 
@@ -182,6 +79,10 @@ fn end(day: i32) -> i64 {
 }
 
 fn state(shard: &Shard, now: i64, grace_nanos: i64) -> ShardState {
+    // The quarantine has no end.
+    if shard.day == QUARANTINE {
+        return ShardState::Open;
+    }
     if shard.is_sealed() {
         return ShardState::Sealed;
     }
@@ -211,7 +112,7 @@ pub fn verify(root: &Path, only: Option<i32>) -> Result<Vec<Verified>, Error> {
 }
 
 fn verify_day(root: &Path, day: i32) -> Verified {
-    let dir = root.join(time::format_day(day));
+    let dir = root.join(shard_name(day));
     let mut problems = Vec::new();
     let seal = Seal::read(&dir);
     let sealed = matches!(seal, Ok(Some(_)));

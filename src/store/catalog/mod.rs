@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-pub use self::life::{Deleted, ShardInfo, ShardState, Tended, Verified, verify};
+pub use self::life::{ShardState, Verified, verify};
 use super::documents::Documents;
 use super::error::Error;
 use super::home::{shard_day, shard_name};
@@ -29,9 +29,6 @@ const VERSION_FILE: &str = "VERSION";
 const LOCK_FILE: &str = "LOCK";
 /// Format of the shards directory and of the shards in it.
 const VERSION: u32 = 4;
-
-/// Begins the name of a shard that is being deleted.
-const GONE_PREFIX: &str = ".gone-";
 
 /// The shards of a data directory. Cheap to clone.
 #[derive(Clone)]
@@ -120,7 +117,6 @@ impl Store {
                 shard.offer(segments);
             }
         }
-        // What was built for a day that retention deleted meanwhile goes with it: `all` has the day no more.
         let mut stats = CommitStats::default();
         let mut failed = None;
         for shard in self.catalog.all() {
@@ -281,13 +277,16 @@ fn check_version(root: &Path) -> Result<(), Error> {
     }
 }
 
-/// Days that have a directory; removes shards whose making or deletion was interrupted.
-fn days(root: &Path) -> Result<Vec<i32>, Error> {
+/// Days that have a directory, sorted. `clean` removes shards whose making or deletion was interrupted.
+fn days(root: &Path, clean: bool) -> Result<Vec<i32>, Error> {
     let mut days = Vec::new();
     for entry in fs::read_dir(root).map_err(Error::io(root))? {
         let entry = entry.map_err(Error::io(root))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(".new-") || name.starts_with(retention::DELETED) {
+            if !clean {
+                continue;
+            }
             fs::remove_dir_all(entry.path()).map_err(Error::io(entry.path()))?;
         } else if let Some(day) = shard_day(&name) {
             days.push(day);
