@@ -435,7 +435,7 @@ async fn errors_are_problems() {
         ("/api/v1/tail?q=panic", 500, "its log says more"),
         ("/api/v1/tail?q=level:", 400, "a value is missing"),
         ("/api/v1/context?id=x", 404, "no record has event.id"),
-        ("/nothing", 404, "/openapi.json"),
+        ("/nothing/at/all", 404, "/openapi.json"),
         ("/api/v1/nothing", 404, "/api/v1/nothing"),
     ] {
         let (got, problem) = get_json(&api, uri).await;

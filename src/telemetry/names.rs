@@ -171,6 +171,7 @@ pub const QUERY_ROUTES: &[&str] = &[
     "anomalies",
     "detectors",
     "alerts",
+    "shards",
 ];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];
