@@ -52,7 +52,10 @@ impl Alert {
         let route = settings.route.get(&self.route).unwrap_or(&settings.route);
         let silenced =
             |incident: &&Incident| book.silences.values().any(|silence| silence.mutes(&incident.labels, now));
-        let is_old = |incident: &&Incident| incident.last.saturating_add(nanos(TELL_WITHIN)) < incident.opened;
+        // One that a person split off is of now, whatever it is about.
+        let is_old = |incident: &&Incident| {
+            !incident.apart && incident.last.saturating_add(nanos(TELL_WITHIN)) < incident.opened
+        };
         if firing.iter().all(silenced) || firing.iter().all(is_old) || !settings.may_tell(route, now) {
             return if self.muted { Want::Nothing } else { Want::Mute };
         }
