@@ -40,6 +40,7 @@ fn shell_words(line: &str) -> Vec<String> {
                 word.get_or_insert_default();
             }
             (' ', None) => words.extend(word.take()),
+            ('#', None) if word.is_none() => break,
             (c, _) => word.get_or_insert_default().push(c),
         }
     }
@@ -60,6 +61,7 @@ fn words_split_as_a_shell_does() {
         ("a  b", vec!["a", "b"]),
         (r#"q 'x "y" z' """#, vec!["q", r#"x "y" z"#, ""]),
         (r#"q a'b c'd"#, vec!["q", "ab cd"]),
+        ("q a#b  # what it does", vec!["q", "a#b"]),
     ] {
         assert_eq!(shell_words(line), words, "{line}");
     }

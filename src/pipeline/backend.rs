@@ -25,6 +25,7 @@ use crate::parse::Grammar;
 use crate::query::aggregate::{self, Limits, Reader};
 use crate::query::pipes::{ROWS_MAX, Run, Stage};
 use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, SaveError, SavedQuery, Search, Stop, SyntaxError};
+use crate::store::QUARANTINE;
 
 pub struct Pipeline {
     context: Arc<Context>,
@@ -318,7 +319,8 @@ impl Backend for Pipeline {
                     Some(name) => _ = indices.entry(name.to_owned()).or_insert((None, 0)),
                 }
             }
-            if is_ours {
+            // The quarantine is of no day, so no index names it; what asks for all finds it.
+            if is_ours && shard.day != QUARANTINE {
                 let name = crate::api::day_index(shard.day);
                 indices.insert(name, (Some(shard.day), shard.bytes()));
             }
