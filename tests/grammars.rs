@@ -267,7 +267,9 @@ samples:
 ";
     std::fs::write(grammars.join("calls.yaml"), text).unwrap();
     let config = dir.path().join("loghound.yaml");
-    std::fs::write(&config, format!("grammars_dir: {}\n", grammars.display())).unwrap();
+    // The line's day is fixed, so whatever today is it must still be kept.
+    let settings = format!("grammars_dir: {}\nstore: {{retention: 36500d}}\n", grammars.display());
+    std::fs::write(&config, settings).unwrap();
     let mut server = Server::start_with(Some(&dir.path().join("data")), &["--config", config.to_str().unwrap()]);
     send(&server, "calls-1", &["2026-02-03 04:05:06 reset_master (peer=db-1, retries=4)"]);
     let found = record(&server, "function:reset_master AND retries:>3 AND peer:db-1");
