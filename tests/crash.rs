@@ -1,4 +1,5 @@
-//! The process is killed at random moments under load; at the end every line is there, exactly once.
+//! The process is killed at random moments under load; at the end every line is there, exactly once, and the counts of
+//! what became of every event balance.
 //! Whatever must survive a SIGKILL belongs here. `LOGHOUND_CRASH_ROUNDS` kills (30), `LOGHOUND_CRASH_SEED` repeats a run.
 
 mod common;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{LogFile, Server, now_nanos, windows};
+use common::{LogFile, Server, eventually, now_nanos, windows};
 use loghound::ship::{self, Options, Pace, Random, Stats, Traffic, Window, Windows};
 use tokio::sync::mpsc;
 
@@ -19,12 +20,22 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// One Filebeat: makes windows of 1 to 300 events until told to stop; gives the lines it sent.
-async fn feed(name: String, seed: u64, stop: Arc<AtomicBool>, windows_out: mpsc::Sender<Window>) -> Vec<String> {
+/// What a Filebeat sent.
+#[derive(Default)]
+struct Sent {
+    lines: Vec<String>,
+    /// Of the lines, those from a time that is not kept.
+    old: u64,
+    /// Events that are no JSON.
+    broken: u64,
+}
+
+/// One Filebeat: makes windows of 1 to 300 events until told to stop.
+async fn feed(name: String, seed: u64, stop: Arc<AtomicBool>, windows_out: mpsc::Sender<Window>) -> Sent {
     let mut random = Random::new(seed);
     let mut traffic = Traffic::new(seed, now_nanos());
     let mut file = LogFile::new(&name);
-    let mut sent = Vec::new();
+    let mut sent = Sent::default();
     while !stop.load(Ordering::Relaxed) {
         let mut events = Vec::new();
         for _ in 0..1 + random.below(300) {
@@ -35,8 +46,19 @@ async fn feed(name: String, seed: u64, stop: Arc<AtomicBool>, windows_out: mpsc:
                 _ => traffic.next_line(&mut line),
             }
             let line = String::from_utf8(line).unwrap();
-            events.push(file.event(&line));
-            sent.push(line);
+            match random.below(50) {
+                0 => {
+                    events.push(br#"{"message": "cut of"#.to_vec());
+                    sent.broken += 1;
+                    continue;
+                }
+                1 => {
+                    events.push(file.event_at(1_000_000_000_000_000_000, &line));
+                    sent.old += 1;
+                }
+                _ => events.push(file.event(&line)),
+            }
+            sent.lines.push(line);
         }
         for window in windows(&events, events.len(), 3) {
             windows_out.send(window).await.unwrap();
@@ -82,8 +104,12 @@ fn nothing_is_lost_and_nothing_is_there_twice_after_many_kills() {
 
     stop.store(true, Ordering::Relaxed);
     let mut lines = Vec::new();
+    let (mut old, mut broken) = (0, 0);
     for (feeding, sending) in clients {
-        lines.extend(runtime.block_on(feeding).unwrap());
+        let sent = runtime.block_on(feeding).unwrap();
+        lines.extend(sent.lines);
+        old += sent.old;
+        broken += sent.broken;
         runtime.block_on(sending).unwrap().unwrap();
     }
     let report = stats.report(Duration::from_secs(1));
@@ -91,12 +117,42 @@ fn nothing_is_lost_and_nothing_is_there_twice_after_many_kills() {
         "{} events, {} reconnects, {} windows sent again, {} keep-alives",
         report.events, report.reconnects, report.resent_windows, report.keep_alives
     );
-    assert_eq!(report.events, lines.len() as u64);
+    assert_eq!(report.events, lines.len() as u64 + broken);
     assert!(report.reconnects >= rounds, "{} reconnects in {rounds} rounds", report.reconnects);
     server.wait_for_lines("*", &lines, Duration::from_secs(60));
+
+    let counts = balance(&server);
+    let [received, indexed, quarantined, duplicate, dead_lettered] = counts;
+    eprintln!("{received} received: {indexed} indexed, {quarantined} old, {duplicate} repeats, {dead_lettered} broken");
+    assert_eq!((indexed, quarantined), (lines.len() as u64 - old, old));
+    // A window that was sent again is broken again.
+    assert!(received >= report.events && dead_lettered >= broken, "{counts:?}");
 
     // What is committed stays: once more after a clean stop.
     assert!(server.terminate().success(), "SIGTERM\n{}", server.log());
     server.restart();
     server.wait_for_lines("*", &lines, Duration::from_secs(30));
+    assert_eq!(balance(&server), counts);
+}
+
+/// What became of all events, once all of them are accounted for.
+fn balance(server: &Server) -> [u64; 5] {
+    let mut counts = [0; 5];
+    eventually(Duration::from_secs(20), || {
+        let text = server.text("/metrics");
+        let names = [
+            "loghound_ingest_events_received_total",
+            "loghound_store_events_indexed_total",
+            "loghound_store_events_quarantined_total",
+            "loghound_decode_events_duplicate_total",
+            "loghound_decode_events_dead_lettered_total",
+        ];
+        counts = names.map(|name| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+            value.unwrap_or_else(|| panic!("no {name} in {text}")) as u64
+        });
+        let [received, outcomes @ ..] = counts;
+        if received == outcomes.iter().sum::<u64>() { Ok(()) } else { Err(format!("{counts:?}")) }
+    });
+    counts
 }

@@ -254,9 +254,3 @@ impl Body {
         http::items(&self.head, &self.bytes).map_err(|error| error.to_string())
     }
 }
-
-/// Says that a journalled request cannot be read, and gives what of it goes to the dead letters.
-pub fn unreadable(position: Position, batch: &Batch, problem: String) -> [(usize, &[u8], String); 1] {
-    error!(position = position.0, peer = batch.peer, problem, "cannot read a journalled request");
-    [(0, &batch.body, problem)]
-}

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
+use super::accounts::Counts;
 use super::queue::WorkQueue;
 use super::worker::{self, Share};
 use super::{Context, IndexError};
@@ -226,6 +227,7 @@ impl Indexer {
             let position = queue.request_cut(number);
             let mut cuts = Vec::with_capacity(context.workers);
             let mut oldest: Option<i64> = None;
+            let (mut counts, mut recovered) = (Counts::default(), 0);
             while cuts.len() < context.workers {
                 match shares.recv_timeout(Duration::from_millis(100)) {
                     Ok(share) => {
@@ -234,6 +236,8 @@ impl Indexer {
                             (Some(a), Some(b)) => Some(a.min(b)),
                             (a, b) => a.or(b),
                         };
+                        counts += share.counts;
+                        recovered += share.recovered;
                         cuts.push(share.cut);
                     }
                     Err(mpsc::RecvTimeoutError::Timeout) if !queue.has_failed() => {}
@@ -245,6 +249,8 @@ impl Indexer {
             if let Some(templates) = &context.templates {
                 templates.save().map_err(IndexError::Templates)?;
             }
+            context.accounts.add(position, counts, &context.metrics)?;
+            context.metrics.events_received.inc_by(recovered);
             context.store.commit(position.0, cuts)?;
             context.journal.trim(match &context.detecting {
                 Some(detecting) => detecting.committed(position),

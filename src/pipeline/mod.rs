@@ -4,6 +4,7 @@
 //! receiving, acknowledge what is journalled, index and commit it, close. Whatever a deadline cuts off is in the
 //! journal and is indexed at the next start.
 
+mod accounts;
 mod alerting;
 mod backend;
 mod clock;
@@ -69,6 +70,7 @@ pub struct Context {
     pub templates: Option<Arc<Templates>>,
     pub streams: Arc<Streams>,
     pub dead_letters: Mutex<DeadLetters>,
+    pub accounts: accounts::Accounts,
     pub live: live::LiveBatches,
     pub documents: documents::Documents,
     pub tails: TailHub,
@@ -109,6 +111,8 @@ pub enum IndexError {
     Journal(#[from] journal::ReadError),
     #[error("dead-letter store: {0}")]
     DeadLetters(#[from] crate::ingest::dead_letters::Error),
+    #[error(transparent)]
+    Accounts(#[from] accounts::Error),
     #[error("cannot save new templates: {0}; check that the disk has room")]
     Templates(std::io::Error),
     #[error("an indexing thread panicked; its message is in the log")]
@@ -138,8 +142,7 @@ impl Context {
                 },
             })
             .collect();
-        let new = self.dead_letters.lock().append(&letters)?;
-        self.metrics.events_dead_lettered.inc_by(new as u64);
+        self.dead_letters.lock().append(&letters)?;
         Ok(())
     }
 }
@@ -296,6 +299,9 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
             RunError::Start(format!("meta.redb: {error}; move it away to start without anomalies and incidents"))
         })?;
     let database = Arc::new(database);
+    let accounts = accounts::Accounts::open(Arc::clone(&database), &metrics)
+        .map_err(|error| RunError::Start(error.to_string()))?;
+    journal.never_below(accounts.through());
     let detecting = open_detecting(settings, Arc::clone(&database), templates.clone())?;
     let alerting = Arc::new(alert::Alerting::open(database, settings.alert.clone())?);
     if let Some(detecting) = &detecting {
@@ -322,6 +328,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         journal,
         grammars,
         streams: Arc::new(Streams::new(Default::default())),
+        accounts,
         dead_letters: Mutex::new(DeadLetters::open(&settings.data_dir.join("dead-letters"))?),
         live: live::LiveBatches::new(settings.live_bytes_max),
         documents: documents::Documents::new(settings.dedupe, settings.api.documents_bytes_max),

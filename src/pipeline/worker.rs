@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 
 use bumpalo::Bump;
 use serde_json::{Map, Value as Json};
-use tracing::warn;
+use tracing::error;
 
-use super::documents::{Body, unreadable};
+use super::accounts::Counts;
+use super::documents::Body;
 use super::queue::{Work, WorkQueue};
 use super::{Context, Detecting, IndexError};
 use crate::decode::{BadEvent, Decoder, Dedupe, DedupeLimits};
@@ -28,6 +29,10 @@ pub struct Share {
     pub cut: Cut,
     /// When the oldest batch in it was received: Unix nanoseconds. `None` when it holds nothing.
     pub oldest_received_at: Option<i64>,
+    /// What became of its events, as far as that was not counted before.
+    pub counts: Counts,
+    /// Of the received ones among them, those that were acknowledged before this process started.
+    pub recovered: u64,
 }
 
 /// Runs until the queue stops; sends its share of every cut to `shares`.
@@ -47,7 +52,13 @@ pub fn run(
             }
             Work::Cut(number) => {
                 last_cut = number;
-                let share = Share { number, cut: worker.shard.cut()?, oldest_received_at: worker.oldest.take() };
+                let share = Share {
+                    number,
+                    cut: worker.shard.cut()?,
+                    oldest_received_at: worker.oldest.take(),
+                    counts: std::mem::take(&mut worker.counts),
+                    recovered: std::mem::take(&mut worker.recovered),
+                };
                 if shares.send(share).is_err() {
                     return Ok(());
                 }
@@ -88,6 +99,8 @@ struct Worker<'c> {
     arena: Bump,
     repeats: Vec<bool>,
     oldest: Option<i64>,
+    counts: Counts,
+    recovered: u64,
     watching: Option<Watching<'c>>,
 }
 
@@ -127,6 +140,8 @@ impl<'c> Worker<'c> {
             arena: Bump::new(),
             repeats: Vec::new(),
             oldest: None,
+            counts: Counts::default(),
+            recovered: 0,
             watching: context.detecting.as_deref().map(|detecting| Watching::new(detecting, context.dedupe)),
         }
     }
@@ -156,12 +171,7 @@ impl<'c> Worker<'c> {
                     inflated = frames;
                     &inflated
                 }
-                // It was sound when it was received and its checksum still holds, so this is a newer or older
-                // loghound's doing; the bytes go where a person can look at them, and the rest goes on.
-                Err(error) => {
-                    warn!(position = position.0, peer = batch.peer, %error, "cannot read a journalled window");
-                    return self.context.bury(position, batch, &[(0, &batch.body, error.to_string())]);
-                }
+                Err(error) => return self.bury_whole(position, batch, error.to_string()),
             },
         };
         // The arena belongs to the batch, and the worker to all of them.
@@ -180,11 +190,11 @@ impl<'c> Worker<'c> {
     fn index_documents(&mut self, position: Position, batch: &Batch) -> Result<(), IndexError> {
         let body = match Body::of(batch) {
             Ok(body) => body,
-            Err(problem) => return self.context.bury(position, batch, &unreadable(position, batch, problem)),
+            Err(problem) => return self.bury_whole(position, batch, problem),
         };
         let items = match body.items() {
             Ok(items) => items,
-            Err(problem) => return self.context.bury(position, batch, &unreadable(position, batch, problem)),
+            Err(problem) => return self.bury_whole(position, batch, problem),
         };
         let mut arena = std::mem::take(&mut self.arena);
         arena.reset();
@@ -254,20 +264,44 @@ impl<'c> Worker<'c> {
                 }
             }
         }
-        let repeated = self.repeats.iter().filter(|repeat| **repeat).count() as u64;
-        let indexed = events.len() as u64 - repeated;
         if !bad.is_empty() {
             let bad: Vec<_> = bad.iter().map(|b| (b.index, b.bytes, b.reason.to_string())).collect();
             self.context.bury(position, batch, &bad)?;
         }
-        metrics.events_indexed.inc_by(indexed);
-        metrics.events_quarantined.inc_by(self.shard.take_quarantined());
-        metrics.events_duplicate.inc_by(repeated);
+        let duplicate = self.repeats.iter().filter(|repeat| **repeat).count() as u64;
+        let quarantined = self.shard.take_quarantined();
+        let indexed = (events.len() as u64).saturating_sub(duplicate + quarantined);
+        self.count(
+            position,
+            batch,
+            Counts { indexed, quarantined, duplicate, dead_lettered: bad.len() as u64, received: 0 },
+        );
         if position <= self.context.recovered_through {
             metrics.events_recovered.inc_by(events.len() as u64);
         }
         self.oldest = Some(self.oldest.map_or(batch.received_at, |t| t.min(batch.received_at)));
         Ok(())
+    }
+
+    /// Keeps a batch that cannot be read where a person can look at it; the rest goes on. It was sound when it was
+    /// received and its checksum still holds, so this is a newer or older loghound's doing.
+    fn bury_whole(&mut self, position: Position, batch: &Batch, problem: String) -> Result<(), IndexError> {
+        error!(position = position.0, peer = batch.peer, problem, "cannot read a journalled batch");
+        self.context.bury(position, batch, &[(0, &batch.body, problem)])?;
+        self.count(position, batch, Counts { dead_lettered: u64::from(batch.events), ..Counts::default() });
+        Ok(())
+    }
+
+    /// Counts what became of a batch's events, unless that was done before the last start.
+    fn count(&mut self, position: Position, batch: &Batch, outcome: Counts) {
+        if position <= self.context.accounts.through() {
+            return;
+        }
+        let received = u64::from(batch.events);
+        self.counts += Counts { received, ..outcome };
+        if position <= self.context.recovered_through {
+            self.recovered += received;
+        }
     }
 
     fn parse<'e>(&self, parser: &'e Parser, event: &'e Event<'_>, parsed: &mut Parsed<'e>) {

@@ -14,13 +14,14 @@ const fn name(name: &'static str, help: &'static str) -> Name {
     Name { name, help }
 }
 
-// Events balance: received = indexed + duplicate + dead-lettered + those still between journal and index.
+// Events balance: received = indexed + quarantined + duplicate + dead-lettered + those still between journal and index.
+// They count from when the data directory was made; all but the received ones are told at each commit.
 pub const EVENTS_RECEIVED: Name =
     name("loghound_ingest_events_received_total", "events in batches that were made durable and acknowledged");
-pub const EVENTS_INDEXED: Name = name("loghound_store_events_indexed_total", "events added to a shard");
+pub const EVENTS_INDEXED: Name = name("loghound_store_events_indexed_total", "events added to the shard of their day");
 pub const EVENTS_QUARANTINED: Name = name(
     "loghound_store_events_quarantined_total",
-    "of the events added to a shard, those whose time cannot be believed or is not kept any more",
+    "events whose time cannot be believed or is not kept any more, added to the quarantine",
 );
 pub const EVENTS_DUPLICATE: Name =
     name("loghound_decode_events_duplicate_total", "events dropped as repeats of an event already taken");

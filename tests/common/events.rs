@@ -30,8 +30,13 @@ impl LogFile {
     }
 
     pub fn event(&mut self, line: &str) -> Vec<u8> {
+        self.event_at(now_nanos(), line)
+    }
+
+    /// One that was read at that time: Unix nanoseconds.
+    pub fn event_at(&mut self, at: i64, line: &str) -> Vec<u8> {
         let mut out = Vec::new();
-        self.envelope.write(now_nanos(), line, self.offset, &mut self.random, &mut out);
+        self.envelope.write(at, line, self.offset, &mut self.random, &mut out);
         self.offset += line.len() as u64 + 1;
         out
     }

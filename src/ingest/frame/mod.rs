@@ -15,6 +15,7 @@
 
 mod inflate;
 mod walker;
+mod zlib;
 
 pub(crate) use inflate::grow;
 pub use inflate::{Inflater, Room, Unlimited, inflate_window};
