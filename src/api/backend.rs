@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
 use crate::alert::{Alerting, DryRun};
+use crate::api::erase::{AuditEntry, ErasePreview, EraseProgress, EraseRequest};
 use crate::api::snapshots::SnapshotInfo;
 use crate::ingest::http;
 use crate::query::aggregate::Aggregation;
@@ -51,6 +52,21 @@ pub trait Backend: Send + Sync + 'static {
     fn shards(&self) -> ShardsAnswer {
         ShardsAnswer::default()
     }
+    /// What a query would delete.
+    fn erase_preview(&self, _: EraseRequest, _deadline: Instant) -> Result<ErasePreview, QueryError> {
+        Err(nothing_deleted())
+    }
+    /// Begins to delete records, in the background.
+    fn erase(&self, _: EraseRequest) -> Result<EraseProgress, QueryError> {
+        Err(nothing_deleted())
+    }
+    fn erase_progress(&self) -> Result<EraseProgress, QueryError> {
+        Err(nothing_deleted())
+    }
+    /// Who asked for what to be deleted, newest first.
+    fn audit(&self, _limit: usize) -> Result<Vec<AuditEntry>, QueryError> {
+        Ok(Vec::new())
+    }
     /// Newest first.
     fn snapshots(&self) -> Result<Vec<SnapshotInfo>, QueryError> {
         Ok(Vec::new())
@@ -80,6 +96,10 @@ pub trait Backend: Send + Sync + 'static {
     fn ready(&self) -> Readiness;
     /// Brings gauges up to date before a scrape: journal usage, free disk, shards.
     fn refresh_metrics(&self) {}
+}
+
+fn nothing_deleted() -> QueryError {
+    QueryError::Conflict("nothing is deleted here".to_owned())
 }
 
 /// The days on disk.

@@ -11,6 +11,7 @@ mod arriving;
 mod backend;
 mod csv;
 mod elastic;
+mod erase;
 mod error;
 mod export;
 mod grammars;
@@ -42,6 +43,7 @@ pub use backend::{
 };
 pub use csv::{csv_cell, plain as csv_value};
 pub use elastic::day_index;
+pub use erase::{AuditEntry, EraseDay, ErasePreview, EraseProgress, EraseRequest};
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};
 pub use snapshots::{SnapshotDay, SnapshotInfo};

@@ -10,14 +10,16 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use super::erasing::{self, Erasing};
 use super::reparse::{Change, Refusal, Wish};
 use crate::alert::{Alerting, DryRun};
 use crate::api::{
-    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Backend, Check, ContextAnswer,
-    ContextRequest, DetectorsAnswer, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest,
-    FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo,
-    PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
-    ReparseRequest, SearchAnswer, SearchRequest, ShardsAnswer, SnapshotInfo, Sort, TailEvent, TimeRange,
+    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, AuditEntry, Backend, Check, ContextAnswer,
+    ContextRequest, DetectorsAnswer, EraseDay, ErasePreview, EraseProgress, EraseRequest, ExportRequest, ExportRow,
+    Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer,
+    HistogramAnswer, HistogramRequest, IndexInfo, PatternsAnswer, PatternsRequest, QueryError, Readiness,
+    ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, ShardsAnswer,
+    SnapshotInfo, Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::ingest::http;
@@ -219,6 +221,41 @@ impl Backend for Pipeline {
 
     fn shards(&self) -> ShardsAnswer {
         super::retention::shards(&self.context.store, self.context.clock.now(), self.context.disk_free_bytes())
+    }
+
+    fn erase_preview(&self, request: EraseRequest, deadline: Instant) -> Result<ErasePreview, QueryError> {
+        let wish = erasure(request);
+        let preview = self.context.erasing.preview(&self.context, &wish, deadline);
+        let preview = preview.map_err(|refusal| not_erased(refusal, &wish.query))?;
+        let day = |(name, records)| EraseDay { name, records };
+        let days = preview.days.into_iter().map(day).collect();
+        Ok(ErasePreview { records: preview.records, days, partial: preview.partial })
+    }
+
+    fn erase(&self, request: EraseRequest) -> Result<EraseProgress, QueryError> {
+        if self.context.is_copy {
+            return Err(QueryError::Conflict("this is a copy to look at: nothing is deleted from it".to_owned()));
+        }
+        let wish = erasure(request);
+        let query = wish.query.clone();
+        Erasing::begin(&self.context, wish).map_err(|refusal| not_erased(refusal, &query))?;
+        self.erase_progress()
+    }
+
+    fn erase_progress(&self) -> Result<EraseProgress, QueryError> {
+        let progress = self.context.erasing.progress();
+        Ok(EraseProgress {
+            state: progress.state.name(),
+            day: progress.day,
+            days: progress.days,
+            days_done: progress.days_done,
+            deleted: progress.deleted,
+            error: progress.error,
+        })
+    }
+
+    fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, QueryError> {
+        erasing::entries(&self.context.data_dir, limit).map_err(|refusal| not_erased(refusal, ""))
     }
 
     fn snapshots(&self) -> Result<Vec<SnapshotInfo>, QueryError> {
@@ -454,5 +491,17 @@ fn stopped(stop: Stop) -> QueryError {
         Stop::Deadline | Stop::Cancelled => QueryError::Deadline,
         Stop::Memory { .. } | Stop::Groups { .. } => QueryError::BadParameter { name: "q", message: stop.to_string() },
         other => QueryError::Internal(other.to_string()),
+    }
+}
+
+fn erasure(request: EraseRequest) -> erasing::Wish {
+    let EraseRequest { query, range, by, reason } = request;
+    erasing::Wish { query, from: range.from, to: range.to, by, reason }
+}
+
+fn not_erased(refusal: erasing::Refusal, query: &str) -> QueryError {
+    match refusal {
+        erasing::Refusal::Query(error) => syntax(&error, query),
+        other => QueryError::Conflict(other.to_string()),
     }
 }

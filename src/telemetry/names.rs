@@ -174,6 +174,8 @@ pub const QUERY_ROUTES: &[&str] = &[
     "alerts",
     "shards",
     "snapshots",
+    "delete",
+    "audit",
 ];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];
