@@ -3,7 +3,7 @@
 //! The data goes one way: `ingest` → `journal` → `decode` → `parse` → `store`, and `query` reads what the store
 //! holds. A room imports only rooms named before it here; ARCHITECTURE.md has the drawing and each room's promise.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod alert;
 pub mod api;

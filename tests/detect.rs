@@ -253,6 +253,28 @@ fn a_node_whose_clock_is_ahead_is_named_and_nothing_else_is_said() {
 }
 
 #[test]
+fn a_line_from_long_ago_begins_no_years_of_empty_minutes() {
+    let mut replay = Replay::new(24, 5.0, &[]);
+    let mut lines = 0;
+    replay.change = Box::new(move |time, event| {
+        lines += 1;
+        // Among them first lines of their services.
+        if time > (START + 60) * 1_000_000_000 && lines % 10 == 0 {
+            let text = String::from_utf8_lossy(event).into_owned();
+            let at = text.find("\"@timestamp\":\"").unwrap() + 14;
+            replaced(event, &text[at..at + 24], "2001-09-09T01:46:40.000Z");
+        }
+        true
+    });
+    let minutes = 4;
+    replay.run(minutes);
+    let stats = replay.stats();
+    assert!(stats.late > 50 && stats.records > stats.late, "{stats:?}");
+    let learned = replay.detector.watches(None).iter().map(|watch| watch.buckets).max();
+    assert!(learned.is_some_and(|buckets| i64::from(buckets) <= minutes + 1), "{learned:?}");
+}
+
+#[test]
 fn lines_that_were_only_late_take_a_silence_back() {
     // The lines of one node are held back for ten minutes, then all come, dated as they were.
     let mut replay = Replay::new(25, 10.0, &[]);

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
 use crate::alert::{Alerting, DryRun};
+use crate::api::snapshots::SnapshotInfo;
 use crate::ingest::http;
 use crate::query::aggregate::Aggregation;
 use crate::query::{Expr, Place, SavedQuery};
@@ -49,6 +50,18 @@ pub trait Backend: Send + Sync + 'static {
     fn grammars(&self) -> GrammarsAnswer;
     fn shards(&self) -> ShardsAnswer {
         ShardsAnswer::default()
+    }
+    /// Newest first.
+    fn snapshots(&self) -> Result<Vec<SnapshotInfo>, QueryError> {
+        Ok(Vec::new())
+    }
+    /// Takes a snapshot, called for the time without a name.
+    fn take_snapshot(&self, _name: Option<&str>) -> Result<SnapshotInfo, QueryError> {
+        Err(QueryError::Conflict("there are no snapshots here".to_owned()))
+    }
+    /// False where there is none of that name.
+    fn delete_snapshot(&self, _name: &str) -> Result<bool, QueryError> {
+        Ok(false)
     }
     /// What parsing stored lines anew would change.
     fn reparse_preview(&self, request: ReparseRequest, deadline: Instant) -> Result<ReparseAnswer, QueryError>;

@@ -27,6 +27,7 @@ mod routes;
 mod run;
 mod saved;
 mod shards;
+mod snapshots;
 mod tail;
 mod time;
 mod ui;
@@ -43,6 +44,7 @@ pub use csv::{csv_cell, plain as csv_value};
 pub use elastic::day_index;
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};
+pub use snapshots::{SnapshotDay, SnapshotInfo};
 pub use time::{Edge, TimeError, parse_bound, parse_duration};
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::error::Problem;
 use super::run::Shared;
 use super::{
     Backend, aggregate, alerts, anomalies, elastic, export, grammars, handlers, health, home, insert, openapi,
-    patterns, saved, shards, tail, ui,
+    patterns, saved, shards, snapshots, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -94,6 +94,8 @@ pub fn router(
         .route("/api/v1/anomalies", get(anomalies::anomalies).post(anomalies::anomalies))
         .route("/api/v1/detectors", get(anomalies::detectors))
         .route("/api/v1/shards", get(shards::shards))
+        .route("/api/v1/snapshots", get(snapshots::list).post(snapshots::take))
+        .route("/api/v1/snapshots/{name}", delete(snapshots::delete))
         .route("/api/v1/incidents", get(alerts::incidents))
         .route("/api/v1/incidents/{id}", get(alerts::incident))
         .route("/api/v1/incidents/{id}/acknowledge", post(alerts::acknowledge))

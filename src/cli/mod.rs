@@ -11,6 +11,7 @@ pub mod detect;
 pub mod grammars;
 pub mod grok;
 pub mod incidents;
+pub mod open;
 pub mod parse;
 pub mod patterns;
 pub mod query;
@@ -22,6 +23,7 @@ pub mod shards;
 pub mod ship;
 mod show;
 pub mod silence;
+pub mod snapshots;
 mod sse;
 mod table;
 pub mod tail;
@@ -69,8 +71,12 @@ pub enum Command {
     Patterns(patterns::Args),
     /// Show what was out of the ordinary, and what explains it.
     Anomalies(anomalies::Args),
-    /// Show the days on disk, and what is deleted next.
+    /// Show the days on disk, check them, put them back.
     Shards(shards::Args),
+    /// Keep the store as it is now beside it, by hard link.
+    Snapshots(snapshots::Args),
+    /// Serve copied days for a look, without changing them.
+    Open(open::Args),
     /// Show what is wrong, and acknowledge, close, merge or split it.
     Incidents(incidents::Args),
     /// Silence alerts for a time.
@@ -126,6 +132,8 @@ pub fn main() -> ExitCode {
         Command::Patterns(args) => patterns::run(args),
         Command::Anomalies(args) => anomalies::run(args),
         Command::Shards(args) => shards::run(args),
+        Command::Snapshots(args) => snapshots::run(args),
+        Command::Open(args) => open::run(args),
         Command::Incidents(args) => incidents::run(args),
         Command::Silence(args) => silence::run(args),
         Command::Receivers(args) => receivers::run(args),

@@ -117,7 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The configuration in the words of the rooms it is for.
-fn settings(config: &Config) -> pipeline::Settings {
+pub(super) fn settings(config: &Config) -> pipeline::Settings {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let tls = &config.beats.tls;
     let beats_tls = tls.certificate.clone().zip(tls.key.clone()).map(|(certificate, key)| beats::tls::TlsFiles {
@@ -167,6 +167,7 @@ fn settings(config: &Config) -> pipeline::Settings {
         dedupe: DedupeLimits::default(),
         live_bytes_max: LIVE_BYTES_MAX,
         shutdown_deadline: config.stop_timeout,
+        is_copy: false,
     }
 }
 

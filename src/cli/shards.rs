@@ -12,7 +12,7 @@ use super::Usage;
 use super::client::{Client, Server};
 use super::show::Output;
 use super::table;
-use crate::store;
+use crate::{pipeline, store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -26,6 +26,8 @@ enum Command {
     List(ListArgs),
     /// Read every file against its checksum. Needs no server, and changes nothing.
     Verify(VerifyArgs),
+    /// Put days of a snapshot or a copy back into a data directory that no server has open.
+    Restore(RestoreArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -37,6 +39,17 @@ struct VerifyArgs {
     /// How it is written.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct RestoreArgs {
+    /// A snapshot, a copied data directory, or the directory of one day.
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    /// Days such as 2026-11-22, or quarantine; all of them without.
+    days: Vec<String>,
+    #[arg(long, value_name = "DIR", default_value = "./loghound-data", env = "LOGHOUND_DATA_DIR")]
+    data_dir: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +89,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::List(args) => super::block_on(list(args))?,
         Command::Verify(args) => verify(&args),
+        Command::Restore(args) => restore(&args),
     }
 }
 
@@ -123,9 +137,7 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
     }
     let day = match &args.day {
         None => None,
-        Some(text) => {
-            Some(store::shard_day(text).ok_or_else(|| Usage(format!("{text:?} is no day: write 2026-11-22")))?)
-        }
+        Some(text) => Some(day_of(text)?),
     };
     let verified = store::verify(&root, day)?;
     if let (Some(text), true) = (&args.day, verified.is_empty()) {
@@ -155,6 +167,29 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
     }
 }
 
+fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
+    let days = args.days.iter().map(|text| day_of(text)).collect::<Result<Vec<i32>, Usage>>()?;
+    let mut out = io::stdout().lock();
+    for day in pipeline::restore(&args.data_dir, &args.from, &days)? {
+        match day.replaced {
+            None => writeln!(out, "{} is back", day.name)?,
+            Some(path) => {
+                writeln!(
+                    out,
+                    "{} is back; what stood there is now {}: delete it when all is well",
+                    day.name,
+                    path.display()
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn day_of(text: &str) -> Result<i32, Usage> {
+    store::shard_day(text).ok_or_else(|| Usage(format!("{text:?} is no day: write 2026-11-22")))
+}
+
 fn row(shard: &Map<String, Json>) -> Map<String, Json> {
     let get = |name: &str| shard.get(name).cloned().unwrap_or(Json::Null);
     let bytes = get("bytes").as_u64().unwrap_or(0);
@@ -170,7 +205,7 @@ fn row(shard: &Map<String, Json>) -> Map<String, Json> {
 }
 
 /// Bytes for people.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (bytes as f64, 0);
     while value >= 1024.0 && unit + 1 < UNITS.len() {

@@ -41,43 +41,10 @@ impl Marks {
     }
 }
 
-/// One bit a byte, by what every x86-64 has.
-#[cfg(target_arch = "x86_64")]
+/// One bit a byte. The first loop becomes a few vector instructions; the second gathers eight flags by a multiplication
+/// (the intrinsic that does it at once is unsafe to call).
 #[inline]
-#[expect(unsafe_code, reason = "the one instruction that gathers flags; the bench in benches/decode.rs asks for it")]
 fn mark_block(block: &[u8; 64]) -> u64 {
-    use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
-    };
-
-    #[inline]
-    #[target_feature(enable = "sse2")]
-    fn mark(block: &[u8; 64]) -> u64 {
-        let (quote, backslash, control) = (_mm_set1_epi8(0x22), _mm_set1_epi8(0x5c), _mm_set1_epi8(0x1f));
-        let (words, _) = block.as_chunks::<8>();
-        let mut marks = 0;
-        for part in 0..4 {
-            let word = |i: usize| i64::from_le_bytes(words[2 * part + i]);
-            let bytes = _mm_set_epi64x(word(1), word(0));
-            let quotes = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
-            // What is its own minimum with the last control character is one.
-            let flags = _mm_or_si128(quotes, _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes));
-            marks |= u64::from(_mm_movemask_epi8(flags).cast_unsigned()) << (16 * part);
-        }
-        marks
-    }
-    // SAFETY: SSE2 is part of x86-64.
-    unsafe { mark(block) }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-use mark_block_anywhere as mark_block;
-
-/// One bit a byte, on any machine. The first loop becomes a few vector instructions; the second gathers eight flags by a
-/// multiplication.
-#[cfg(any(test, not(target_arch = "x86_64")))]
-#[inline]
-fn mark_block_anywhere(block: &[u8; 64]) -> u64 {
     let mut flags = [0u8; 64];
     for (flag, &byte) in flags.iter_mut().zip(block) {
         *flag = u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
@@ -106,11 +73,9 @@ mod tests {
                 block[place] = byte;
                 let special = byte == b'"' || byte == b'\\' || byte < 0x20;
                 assert_eq!(mark_block(&block), u64::from(special) << place, "{byte} at {place}");
-                assert_eq!(mark_block_anywhere(&block), u64::from(special) << place, "{byte} at {place}");
             }
         }
         assert_eq!(mark_block(&[b'"'; 64]), u64::MAX);
-        assert_eq!(mark_block_anywhere(&[b'"'; 64]), u64::MAX);
     }
 
     #[test]

@@ -170,6 +170,10 @@ impl Detector {
             if seconds > self.sources.newest() + GAP_SECONDS && !self.believe(seconds) {
                 continue;
             }
+            if seconds < self.sources.newest() - GAP_SECONDS {
+                self.long_late(number, seconds);
+                continue;
+            }
             let time = self.sources.saw(source, record.time);
             let info = &self.streams[number as usize];
             self.stats.records += 1;
@@ -218,7 +222,7 @@ impl Detector {
             services: self.services.len() as u64 - 1,
             series: self.series as u64,
             bytes: self.bytes as u64,
-            late: self.services[1..].iter().map(|service| service.late).sum(),
+            late: self.stats.late + self.services[1..].iter().map(|service| service.late).sum::<u64>(),
             ..self.stats
         }
     }
@@ -328,6 +332,17 @@ impl Detector {
         let start = seconds - seconds.rem_euclid(BUCKET_SECONDS) - BUCKET_SECONDS;
         for service in &mut self.services {
             service.skip_to(start);
+        }
+    }
+
+    /// A line from before a gap: its bucket is closed, or would be the first of many empty ones of a new service.
+    fn long_late(&mut self, stream: u32, seconds: i64) {
+        let info = &self.streams[stream as usize];
+        let (service, places) = (info.service, [info.hashes[0], info.hashes[1]]);
+        self.stats.records += 1;
+        self.stats.late += 1;
+        if service != u32::MAX {
+            self.late(service, places, seconds);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::api::{
     ContextRequest, DetectorsAnswer, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest,
     FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo,
     PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
-    ReparseRequest, SearchAnswer, SearchRequest, ShardsAnswer, Sort, TailEvent, TimeRange,
+    ReparseRequest, SearchAnswer, SearchRequest, ShardsAnswer, SnapshotInfo, Sort, TailEvent, TimeRange,
 };
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::ingest::http;
@@ -219,6 +219,18 @@ impl Backend for Pipeline {
 
     fn shards(&self) -> ShardsAnswer {
         super::retention::shards(&self.context.store, self.context.clock.now(), self.context.disk_free_bytes())
+    }
+
+    fn snapshots(&self) -> Result<Vec<SnapshotInfo>, QueryError> {
+        super::snapshots::list(&self.context)
+    }
+
+    fn take_snapshot(&self, name: Option<&str>) -> Result<SnapshotInfo, QueryError> {
+        super::snapshots::take(&self.context, name)
+    }
+
+    fn delete_snapshot(&self, name: &str) -> Result<bool, QueryError> {
+        super::snapshots::delete(&self.context, name)
     }
 
     fn alerting(&self) -> Result<Arc<Alerting>, QueryError> {

@@ -120,6 +120,9 @@ impl Documents {
 
     /// Takes a request's documents; returns when they are durable. Blocks: not for the event loop.
     pub fn receive(&self, context: &Context, runtime: &Handle, request: Request) -> Result<Received, Declined> {
+        if context.is_copy {
+            return Err(Declined::Stopping("this is a copy to look at: nothing is added to it".into()));
+        }
         self.wait_ready()?;
         let received_at = context.clock.now();
         let body = http::inflate(request.encoding, &request.body, self.body_bytes_max)?;

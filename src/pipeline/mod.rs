@@ -17,7 +17,9 @@ mod lock;
 mod patterns;
 mod queue;
 mod reparse;
+mod restore;
 mod retention;
+mod snapshots;
 mod tail;
 mod templates;
 mod tending;
@@ -41,6 +43,7 @@ pub use backend::Pipeline;
 pub use clock::Clock;
 pub use detecting::Detecting;
 pub use lock::{DataDirLock, LockError};
+pub use restore::{RestoreError, Restored, copy_files, restore};
 pub use tail::TailHub;
 pub use templates::Templates;
 
@@ -89,6 +92,8 @@ pub struct Context {
     pub workers: usize,
     pub commit_interval: Duration,
     pub data_dir: PathBuf,
+    /// The days are a copy that is only looked at.
+    pub is_copy: bool,
     /// What was journalled before this process started.
     pub recovered_through: Position,
 }
@@ -172,6 +177,8 @@ pub struct Settings {
     pub dedupe: DedupeLimits,
     pub live_bytes_max: usize,
     pub shutdown_deadline: Duration,
+    /// The days are a copy that is only looked at: nothing is received.
+    pub is_copy: bool,
 }
 
 /// Where a started process listens.
@@ -339,6 +346,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         clock: Clock,
         limits: settings.beats.limits,
         data_dir: settings.data_dir.clone(),
+        is_copy: settings.is_copy,
         dedupe: settings.dedupe,
         workers: settings.workers,
         commit_interval: settings.commit_interval,
@@ -420,7 +428,14 @@ async fn serve(
     let api_task = tokio::spawn(async move { api::serve(listeners.http, router, &api_settings, api_closing).await });
     let receiving = tokio::spawn({
         let (receiver, closing) = (Arc::clone(&receiver), closing_beats.clone());
-        async move { receiver.run(listeners.beats, closing).await }
+        let is_copy = context.is_copy;
+        async move {
+            if is_copy {
+                drop(listeners.beats);
+                return;
+            }
+            receiver.run(listeners.beats, closing).await
+        }
     });
     let alerts = alerting::Alerts::start(context).map_err(RunError::Start)?;
     announce(&addresses);

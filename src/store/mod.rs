@@ -18,6 +18,7 @@ mod rewrite;
 mod schema;
 mod seal;
 mod shard;
+mod snapshot;
 mod streams;
 mod templates;
 pub mod words;
@@ -31,6 +32,7 @@ pub use retention::{Reason, Removal, Retention};
 pub use rewrite::Rewrite;
 pub use schema::{Fields, STAMP_PREFIX};
 pub use shard::ShardView;
+pub use snapshot::{Link, Linked, days_under, link_days, put_back};
 pub use streams::{GrammarEntry, StreamEntry};
 pub use templates::{OpenedRegistry, TemplateRegistry};
 // A file of this format is read by a fuzz target; nothing else outside has a use for it.

@@ -558,7 +558,7 @@ fn remove_orphans(dir: &Path, living: &HashSet<PathBuf>) -> Result<(), Error> {
 }
 
 /// tantivy names them `<uuid without dashes>.<component>`.
-fn is_segment_file(name: &Path) -> bool {
+pub(super) fn is_segment_file(name: &Path) -> bool {
     let Some(name) = name.to_str() else { return false };
     name.split_once('.').is_some_and(|(id, _)| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()))
 }

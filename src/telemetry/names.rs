@@ -173,6 +173,7 @@ pub const QUERY_ROUTES: &[&str] = &[
     "detectors",
     "alerts",
     "shards",
+    "snapshots",
 ];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];

@@ -8,9 +8,9 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
+use libdeflater::{DecompressionError, Decompressor};
 
 use super::walker::{Head, Kind, Step, Walker};
-use super::zlib::{Failure, Zlib};
 use super::{FrameError, Limits};
 
 /// Leave to hold memory, asked for before a buffer grows.
@@ -39,8 +39,8 @@ pub struct Seen {
 }
 
 thread_local! {
-    /// It keeps nothing from stream to stream: one a thread is enough.
-    static ZLIB: RefCell<Zlib> = RefCell::new(Zlib::new());
+    /// Tables of 11 KB, filled anew for each block of a stream: one a thread is enough.
+    static ZLIB: RefCell<Decompressor> = RefCell::new(Decompressor::new());
 }
 
 /// Inflates one sender's frames. Remembers how well the last one compressed: the next one's first guess.
@@ -75,17 +75,19 @@ impl Inflater {
             if !room.hold(held + from + size) {
                 return Err(FrameError::Memory);
             }
-            if from == 0 {
-                // A buffer with nothing in it is not worth being copied to a larger one.
-                *out = Vec::new();
-            }
-            match ZLIB.with_borrow_mut(|zlib| zlib.append(payload, out, size)) {
+            zeroed(out, from, size);
+            match ZLIB.with_borrow_mut(|zlib| zlib.zlib_decompress(payload, &mut out[from..])) {
                 Ok(content) => break content,
-                Err(Failure::NoRoom) if size < most => size = size.saturating_mul(2),
-                Err(Failure::NoRoom) => return Err(over),
-                Err(Failure::Broken) => return Err(FrameError::Zlib),
+                Err(DecompressionError::InsufficientSpace) if size < most => size = size.saturating_mul(2),
+                Err(DecompressionError::InsufficientSpace) => return Err(over),
+                Err(DecompressionError::BadData) => return Err(FrameError::Zlib),
             }
         };
+        out.truncate(from + content);
+        // A stream ends with the checksum of its content. Bytes behind it are not looked at by the decompressor.
+        if payload.last_chunk() != Some(&libdeflater::adler32(&out[from..]).to_be_bytes()) {
+            return Err(FrameError::Zlib);
+        }
         // A quarter more than this time: a second try costs more than memory that is given back.
         self.per_16 = content * 20 / payload.len().max(1) + 16;
         walk(&out[from..], limits)
@@ -100,6 +102,19 @@ fn most_content(compressed: usize, from: usize, limits: &Limits) -> (usize, Fram
         (whole, FrameError::InflatedTooLarge { max: limits.inflated_bytes_max })
     } else {
         (by_ratio, FrameError::Ratio { max: limits.ratio_max })
+    }
+}
+
+/// Makes `out` hold `size` bytes behind its first `from`.
+fn zeroed(out: &mut Vec<u8>, from: usize, size: usize) {
+    if from == 0 {
+        // Zeroed pages come for nothing from the allocator, and old content is not copied.
+        *out = Vec::new();
+        *out = vec![0; size];
+    } else {
+        out.truncate(from);
+        out.reserve_exact(size);
+        out.resize(from + size, 0);
     }
 }
 

@@ -15,7 +15,6 @@
 
 mod inflate;
 mod walker;
-mod zlib;
 
 pub(crate) use inflate::grow;
 pub use inflate::{Inflater, Room, Unlimited, inflate_window};

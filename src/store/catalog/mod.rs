@@ -33,7 +33,7 @@ const VERSION: u32 = 4;
 /// The shards of a data directory. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    catalog: Arc<Catalog>,
+    pub(super) catalog: Arc<Catalog>,
 }
 
 pub(super) struct Catalog {
@@ -269,16 +269,20 @@ fn check_version(root: &Path) -> Result<(), Error> {
     match fs::read_to_string(&path) {
         Ok(found) if found.trim() == VERSION.to_string() => Ok(()),
         Ok(found) => Err(Error::Version { path, found: found.trim().to_owned(), ours: VERSION }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            fs::write(&path, format!("{VERSION}\n")).map_err(Error::io(&path))?;
-            sync_dir(root)
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => write_version(root),
         Err(source) => Err(Error::Io { path, source }),
     }
 }
 
+/// Names the format of the days in `root`.
+pub(super) fn write_version(root: &Path) -> Result<(), Error> {
+    let path = root.join(VERSION_FILE);
+    fs::write(&path, format!("{VERSION}\n")).map_err(Error::io(&path))?;
+    sync_dir(root)
+}
+
 /// Days that have a directory, sorted. `clean` removes shards whose making or deletion was interrupted.
-fn days(root: &Path, clean: bool) -> Result<Vec<i32>, Error> {
+pub(super) fn days(root: &Path, clean: bool) -> Result<Vec<i32>, Error> {
     let mut days = Vec::new();
     for entry in fs::read_dir(root).map_err(Error::io(root))? {
         let entry = entry.map_err(Error::io(root))?;
