@@ -109,7 +109,7 @@ fn a_bad_line_reaches_a_webhook_signed_and_its_end_too() {
     assert!(data["deploys"][0].as_str().unwrap().contains("deploy checkout v7 by ci"), "{data}");
     assert_eq!(data["runbook"], "https://wiki/boom");
     let incident = data["key"].as_str().unwrap().to_owned();
-    assert_eq!(data["url"], format!("https://logs.example.org/incidents/{incident}"));
+    assert_eq!(data["url"], format!("https://logs.example.org/ui/incidents?id={incident}"));
     // Standard Webhooks: id, time and body are signed.
     let signed = [message.header("webhook-id"), ".", message.header("webhook-timestamp"), "."].concat().into_bytes();
     let signed = [signed.as_slice(), &message.body].concat();

@@ -125,7 +125,7 @@ impl Notice {
         if kind == Kind::Resolve {
             notice.ended = Some(now);
         }
-        notice.url = external_url.map(|base| format!("{}/incidents/{}", base.trim_end_matches('/'), first.id));
+        notice.url = external_url.map(|base| format!("{}/ui/incidents?id={}", base.trim_end_matches('/'), first.id));
         notice.incidents = incidents.iter().map(|incident| incident.id.clone()).take(INCIDENTS_MAX).collect();
         let mut findings: Vec<&Finding> = incidents.iter().flat_map(|incident| &incident.findings).collect();
         findings.sort_by_key(|finding| finding.since);

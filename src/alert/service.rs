@@ -56,6 +56,8 @@ pub struct DeliveryWish {
     pub state: Option<DeliveryState>,
     /// Of this alert.
     pub key: Option<String>,
+    /// That tell of this incident, alone or in a group.
+    pub incident: Option<String>,
     pub limit: usize,
 }
 
@@ -418,6 +420,7 @@ impl Alerting {
             wish.receiver.as_ref().is_none_or(|receiver| delivery.receiver == *receiver)
                 && wish.state.is_none_or(|state| delivery.state == state)
                 && wish.key.as_ref().is_none_or(|key| delivery.notice.key == *key)
+                && wish.incident.as_ref().is_none_or(|id| delivery.notice.incidents.contains(id))
         };
         Ok(self.ledger.deliveries(wish.limit, fits)?)
     }

@@ -300,11 +300,12 @@ pub struct DeliveriesBody {
     ("receiver" = Option<String>, Query),
     ("state" = Option<String>, Query, description = "waiting, delivered or dead"),
     ("key" = Option<String>, Query, description = "of this alert"),
+    ("incident" = Option<String>, Query, description = "that tell of this incident, alone or in a group"),
     ("limit" = Option<u32>, Query, description = "messages, 0 to 1000, default 50"),
 ), responses((status = 200, body = DeliveriesBody), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn deliveries(State(shared): State<Shared>, params: Result<Params, Problem>) -> Response {
     let request = params.and_then(|params| {
-        params.only(&["receiver", "state", "key", "limit"])?;
+        params.only(&["receiver", "state", "key", "incident", "limit"])?;
         let state = match params.get("state") {
             None => None,
             Some("waiting") => Some(DeliveryState::Waiting),
@@ -317,7 +318,7 @@ pub async fn deliveries(State(shared): State<Shared>, params: Result<Params, Pro
         };
         let text = |name| params.get(name).map(str::to_owned);
         let limit = params.number("limit", LIMIT_DEFAULT, LIMIT_MAX)?;
-        Ok(DeliveryWish { receiver: text("receiver"), state, key: text("key"), limit })
+        Ok(DeliveryWish { receiver: text("receiver"), state, key: text("key"), incident: text("incident"), limit })
     });
     let answer = |alerting: &Alerting, wish: DeliveryWish, clock: Clock| {
         let (deliveries, total) = alerting.deliveries(&wish)?;

@@ -15,6 +15,10 @@ const PAGES = [
   ['logs?from=now-24h&q=level:E', '.row.error', async (page) => { await page.keyboard.press('j'); await page.keyboard.press('Enter'); await page.locator('.record table').waitFor(); }],
   ['logs?from=now-24h&q=response_code:*+|+stats+count()+by+response_code', 'table.data td'],
   ['anomalies', 'article .sentence'],
+  ['incidents', 'article .timeline .bar'],
+  ['incidents?view=silences', '.box p'],
+  ['incidents?view=deliveries', '.box p'],
+  ['incidents?view=deploys', '.box p'],
   ['patterns?from=now-24h', 'table.data td', async (page) => { await page.keyboard.press('j'); await page.keyboard.press('Enter'); await page.locator('.detail').waitFor(); }],
   ['compare?from=now-1h', 'section table.data td'],
   ['detectors', 'table.data td'],
@@ -109,7 +113,7 @@ test('two times compared: what an incident changed, and its lines', async () => 
 
 test('by keys alone: from page to page, and what the keys are', async () => {
   const { page, wrong } = await open(browser, `${server.url}/ui/logs`);
-  for (const [key, name] of [['a', 'anomalies'], ['p', 'patterns'], ['c', 'compare'], ['d', 'detectors'], ['s', 'system'], ['l', 'logs']]) {
+  for (const [key, name] of [['a', 'anomalies'], ['i', 'incidents'], ['p', 'patterns'], ['c', 'compare'], ['d', 'detectors'], ['s', 'system'], ['l', 'logs']]) {
     await page.keyboard.press('g');
     await page.keyboard.press(key);
     await page.waitForURL(new RegExp(`/ui/${name}`));
@@ -185,7 +189,7 @@ test('an empty server says what to do next', async () => {
   try {
     const { page, wrong } = await open(browser, `${empty.url}/`);
     await page.getByText('No lines yet').waitFor();
-    for (const [path, text] of [['anomalies', 'Nothing out of the ordinary'], ['patterns', 'No line matches'], ['detectors', 'Nothing is watched yet'], ['system', 'Days stored']]) {
+    for (const [path, text] of [['anomalies', 'Nothing out of the ordinary'], ['incidents', 'No incident'], ['patterns', 'No line matches'], ['detectors', 'Nothing is watched yet'], ['system', 'Days stored']]) {
       await page.goto(`${empty.url}/ui/${path}`);
       await page.getByText(text).first().waitFor();
       assert.deepEqual(await violations(page), [], path);

@@ -1,7 +1,10 @@
 // A real loghound for the tests: `demo` with a day of traffic in it, on a port of its own, until the tests are done.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const binary = process.env.LOGHOUND_BIN ?? new URL('../../../target/debug/loghound', import.meta.url).pathname;
 
@@ -13,13 +16,16 @@ async function freePort() {
   return port;
 }
 
-/** Starts `loghound demo`, or `serve` on an empty directory when `directory` is given. Gives its address. */
-export async function start({ lines = 30_000, rate = 5, directory = null } = {}) {
+/** Starts `loghound demo`, or `serve` on an empty directory when `directory` is given. `config` is YAML. Gives its address. */
+export async function start({ lines = 30_000, rate = 5, directory = null, config = '' } = {}) {
+  const scratch = mkdtempSync(join(tmpdir(), 'loghound-e2e-'));
+  writeFileSync(join(scratch, 'loghound.yaml'), config);
   const http = `127.0.0.1:${await freePort()}`;
   const args = directory
     ? ['serve', '--beats', '127.0.0.1:0', '--data-dir', directory, '--http', http]
     : ['demo', '--beats', '127.0.0.1:0', '--lines', String(lines), '--rate', String(rate), '--http', http];
-  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = { ...process.env, LOGHOUND_CONFIG: join(scratch, 'loghound.yaml') };
+  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
   let said = '';
   child.stdout.on('data', (text) => (said += text));
   child.stderr.on('data', (text) => (said += text));
@@ -35,9 +41,11 @@ export async function start({ lines = 30_000, rate = 5, directory = null } = {})
   };
   await Promise.race([until(), ended, timeout(300_000, () => `loghound did not get ready:\n${said}`)]);
   const stop = async () => {
-    if (child.exitCode !== null) return;
-    child.kill('SIGTERM');
-    await Promise.race([once(child, 'exit'), timeout(30_000, () => 'loghound does not stop')]);
+    if (child.exitCode === null) {
+      child.kill('SIGTERM');
+      await Promise.race([once(child, 'exit'), timeout(30_000, () => 'loghound does not stop')]);
+    }
+    rmSync(scratch, { recursive: true, force: true });
   };
   return { url, stop };
 }

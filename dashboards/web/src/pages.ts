@@ -4,6 +4,7 @@ import type { Component } from 'svelte';
 import Anomalies from './pages/Anomalies.svelte';
 import Compare from './pages/Compare.svelte';
 import Detectors from './pages/Detectors.svelte';
+import Incidents from './pages/Incidents.svelte';
 import Logs from './pages/Logs.svelte';
 import Patterns from './pages/Patterns.svelte';
 import System from './pages/System.svelte';
@@ -19,6 +20,7 @@ export interface Page {
 
 export const PAGES: Page[] = [
   { name: 'logs', title: 'Logs', key: 'l', component: Logs },
+  { name: 'incidents', title: 'Incidents', key: 'i', component: Incidents },
   { name: 'anomalies', title: 'Anomalies', key: 'a', component: Anomalies },
   { name: 'patterns', title: 'Patterns', key: 'p', component: Patterns },
   { name: 'compare', title: 'Compare', key: 'c', component: Compare },

@@ -26,7 +26,7 @@ fn delivery(kind: Kind, times: usize) -> Delivery {
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into();
     notice.ended = (kind == Kind::Resolve).then_some(NOW);
-    notice.url = Some("https://logs.example.org/incidents/00ff00ff00ff00ff".to_owned());
+    notice.url = Some("https://logs.example.org/ui/incidents?id=00ff00ff00ff00ff".to_owned());
     notice.runbook = Some("https://wiki.example.org/503".to_owned());
     let finding = FindingNote {
         service: "web".to_owned(),
@@ -80,7 +80,7 @@ fn pagerduty_events_v2() {
     assert_eq!((&body["payload"]["severity"], &body["payload"]["source"]), (&json!("critical"), &json!("web")));
     assert_eq!(
         body["links"][0],
-        json!({"href": "https://logs.example.org/incidents/00ff00ff00ff00ff", "text": "incident"})
+        json!({"href": "https://logs.example.org/ui/incidents?id=00ff00ff00ff00ff", "text": "incident"})
     );
     let (long, body) = request(&receiver, &delivery(Kind::Update, 200));
     assert_eq!(chars(&body["payload"]["summary"]), 1_024);

@@ -65,6 +65,12 @@ export async function ask<T>(path: string, params: Params = {}, signal?: AbortSi
   return (await request(path, params, { signal: signal ?? null })).json() as Promise<T>;
 }
 
+/** Changes something: `method` with its parameters as JSON. */
+export async function send<T>(method: 'POST' | 'DELETE', path: string, body: Record<string, unknown> = {}): Promise<T> {
+  const init = method === 'DELETE' ? { method } : { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  return (await request(path, {}, init)).json() as Promise<T>;
+}
+
 export interface Search {
   took_ms: number;
   total: number;
