@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use detect::replay::{Replay, START};
-use loghound::detect::{Anomaly, Measure, Severity, State};
+use loghound::detect::{Anomaly, CLUSTER, Measure, Severity, State};
 use loghound::ship::{Incident, Kind};
 
 const MINUTE: i64 = 60;
@@ -169,7 +169,7 @@ fn a_restart_changes_nothing() {
         whole.try_reload(&bytes).map(|_| ()).unwrap_err().to_string()
     };
     assert_eq!(broken(|bytes| bytes.truncate(20)), "this is no state of detectors");
-    assert_eq!(broken(|bytes| bytes[8] = 9), "it has version 9, and this loghound reads version 2");
+    assert_eq!(broken(|bytes| bytes[8] = 9), "it has version 9, and this loghound reads version 3");
     assert_eq!(broken(|bytes| bytes[1_000] ^= 1), "it is damaged: its checksum does not fit");
 }
 
@@ -206,6 +206,30 @@ fn a_slow_swell_and_ebb_is_no_news() {
     };
     let found = major_of(21, 9 * 60, Box::new(swell));
     assert!(found.len() <= 1, "{} false alarms", found.len());
+}
+
+#[test]
+fn what_all_services_do_at_once_is_one_finding_of_the_cluster() {
+    // A day's slow traffic, then a load test: forty times as many lines of everything.
+    let mut replay = Replay::new(26, 1.2, &[]);
+    let quiet = replay.run(8 * 60);
+    let false_alarms = quiet.iter().filter(|a| a.severity >= Severity::Major).count();
+    replay.traffic().set_rate(50.0);
+    let mut loud = replay.run(30);
+    loud.retain(|anomaly| anomaly.severity >= Severity::Major);
+    show(&loud);
+    assert!(false_alarms <= 1, "{false_alarms} before");
+    let of_all = loud.iter().filter(|a| a.service == CLUSTER && a.measure == Measure::Lines).collect::<Vec<_>>();
+    assert_eq!(of_all.len(), 1, "{of_all:?}");
+    assert!(of_all[0].sentence.contains("services have about "), "{}", of_all[0].sentence);
+    assert!(loud.len() <= 2, "{} findings besides", loud.len() - 1);
+    // All fall silent for a while: that is one thing, too.
+    replay.change = Box::new(|time, _| !(520..528).contains(&minute_of(time)));
+    let mut silent = replay.run(30);
+    silent.retain(|anomaly| anomaly.severity >= Severity::Major && anomaly.since >= START + 515 * MINUTE);
+    show(&silent);
+    let of_all = silent.iter().filter(|a| a.service == CLUSTER && a.measure == Measure::Silence).count();
+    assert!(of_all == 1 && silent.len() <= 2, "{of_all} of {} findings", silent.len());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod anomaly;
 mod category;
+mod common;
 mod detector;
 mod distinct;
 mod entity;
