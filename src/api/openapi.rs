@@ -9,7 +9,9 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{aggregate, alerts, anomalies, export, grammars, handlers, health, insert, patterns, saved, shards, tail};
+use super::{
+    aggregate, alerts, anomalies, export, feedback, grammars, handlers, health, insert, patterns, saved, shards, tail,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,7 +22,7 @@ use super::{aggregate, alerts, anomalies, export, grammars, handlers, health, in
         patterns::patterns, aggregate::aggregate, export::export,
         insert::lines,
         saved::list, saved::show, saved::save, saved::delete,
-        anomalies::anomalies, anomalies::detectors, shards::shards,
+        anomalies::anomalies, anomalies::detectors, feedback::give, feedback::show, feedback::precision, shards::shards,
         alerts::incidents, alerts::incident, alerts::acknowledge, alerts::close, alerts::merge, alerts::split, alerts::alerts,
         alerts::silences, alerts::silence, alerts::expire, alerts::receivers, alerts::test, alerts::deliveries,
         alerts::delivery, alerts::resend, alerts::deploys, alerts::deploy, alerts::dry_run,

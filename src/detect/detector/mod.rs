@@ -13,7 +13,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
-use crate::detect::anomaly::Anomaly;
+use crate::detect::anomaly::{Anomaly, STREAMING};
 use crate::detect::common::Common;
 use crate::detect::entity::Entity;
 use crate::detect::episode::Episodes;
@@ -74,6 +74,8 @@ pub struct Detector {
     pub settings: Settings,
     #[serde(skip)]
     names: Arc<Names>,
+    /// The name of the model that this one began as.
+    version: String,
     services: Vec<Service>,
     #[serde(skip)]
     by_name: HashMap<String, u32, FixedState>,
@@ -107,6 +109,7 @@ impl Detector {
         Self {
             settings,
             names,
+            version: STREAMING.to_owned(),
             services: vec![Service::new(CLUSTER, 0)],
             by_name: HashMap::default(),
             streams: Vec::new(),
@@ -140,6 +143,11 @@ impl Detector {
     /// The position of the last batch taken; 0 before any.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// The model it is, as anomalies name it.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// Takes a batch, unless its position was taken already. Batches come in the order of their positions.

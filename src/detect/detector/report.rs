@@ -195,6 +195,7 @@ impl Detector {
             examples: Self::examples(bucket, finding.condition),
             late_lines: 0,
             template: None,
+            version: self.version.clone(),
             series,
         }
     }
