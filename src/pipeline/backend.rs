@@ -16,11 +16,12 @@ use crate::alert::{Alerting, DryRun};
 use crate::api::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, AuditEntry, Backend, Check, ContextAnswer,
     ContextRequest, DetectorsAnswer, EraseDay, ErasePreview, EraseProgress, EraseRequest, ExportRequest, ExportRow,
-    Facet, FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer,
-    HistogramAnswer, HistogramRequest, IndexInfo, PatternsAnswer, PatternsRequest, QueryError, Readiness,
-    ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest, ShardsAnswer,
-    SnapshotInfo, Sort, TailEvent, TimeRange,
+    Facet, FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer, FieldInfo, FindAnswer, FindRequest, GrammarInfo,
+    GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo, PatternsAnswer, PatternsRequest, QueryError,
+    Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
+    ShardsAnswer, SnapshotInfo, Sort, TailEvent, TimeRange, Word,
 };
+use crate::detect::Precision;
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::ingest::http;
 use crate::parse::Grammar;
@@ -217,6 +218,18 @@ impl Backend for Pipeline {
 
     fn detectors(&self, service: Option<&str>) -> Result<DetectorsAnswer, QueryError> {
         super::watched::detectors(self.context.detecting.as_deref(), service)
+    }
+
+    fn give_feedback(&self, anomaly: &str, word: Word) -> Result<FeedbackAnswer, QueryError> {
+        super::watched::give_feedback(self.context.detecting.as_deref(), anomaly, word)
+    }
+
+    fn feedback(&self, anomaly: &str) -> Result<FeedbackAnswer, QueryError> {
+        super::watched::feedback(self.context.detecting.as_deref(), anomaly)
+    }
+
+    fn precision(&self) -> Result<Vec<Precision>, QueryError> {
+        Ok(self.context.detecting.as_deref().map(|detecting| detecting.feedback().precision()).unwrap_or_default())
     }
 
     fn shards(&self) -> ShardsAnswer {
@@ -444,6 +457,17 @@ impl Backend for Pipeline {
             catch_up(&metrics.detect_late, stats.late);
             catch_up(&metrics.detect_evicted, stats.evicted);
             catch_up(&metrics.detect_not_covered, stats.not_covered);
+            for row in detecting.feedback().precision() {
+                let labels = [row.detector.as_str(), row.version.as_str()];
+                for (label, count) in
+                    [("useful", row.useful), ("false_alarm", row.false_alarm), ("expected", row.expected)]
+                {
+                    metrics.detect_feedback.with_label_values(&[labels[0], labels[1], label]).set(count as i64);
+                }
+                if let Some(precision) = row.precision {
+                    metrics.detect_precision.with_label_values(&labels).set(precision);
+                }
+            }
         }
         if let Some(bytes) = context.disk_free_bytes() {
             metrics.disk_free_bytes.set(bytes as i64);
