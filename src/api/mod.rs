@@ -11,6 +11,7 @@ mod csv;
 mod error;
 mod export;
 mod grammars;
+mod grok;
 mod handlers;
 mod health;
 mod home;

@@ -9,14 +9,14 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
-use super::{aggregate, anomalies, export, grammars, handlers, health, patterns, saved, tail};
+use super::{aggregate, anomalies, export, grammars, grok, handlers, health, patterns, saved, tail};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "loghound", description = "Search, watch and count the records that loghound keeps."),
     paths(
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
-        grammars::grammars, grammars::preview, grammars::reparse, grammars::progress,
+        grammars::grammars, grammars::preview, grammars::reparse, grammars::progress, grok::debug, grok::test,
         patterns::patterns, aggregate::aggregate, export::export,
         saved::list, saved::show, saved::save, saved::delete,
         anomalies::anomalies, anomalies::detectors,

@@ -8,14 +8,16 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::error::Problem;
 use super::run::Shared;
-use super::{Backend, aggregate, anomalies, export, grammars, handlers, health, home, openapi, patterns, saved, tail};
+use super::{
+    Backend, aggregate, anomalies, export, grammars, grok, handlers, health, home, openapi, patterns, saved, tail,
+};
 use crate::telemetry::Metrics;
 
 /// Limits of the HTTP side.
@@ -85,6 +87,8 @@ pub fn router(
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))
         .route("/api/v1/grammars", get(grammars::grammars))
+        .route("/api/v1/grammars/test", post(grok::test))
+        .route("/api/v1/grok/debug", post(grok::debug))
         .route("/api/v1/reparse", get(grammars::preview).post(grammars::reparse))
         .route("/api/v1/reparse/progress", get(grammars::progress))
         .route("/api/v1/tail", get(tail::tail))
