@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,52 @@ fn secrets_are_found_nowhere_and_repeats_are_still_known() {
             }
         }
     }
+}
+
+#[test]
+fn stored_lines_are_masked_when_they_are_parsed_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, config) = (dir.path().join("data"), dir.path().join("loghound.yaml"));
+    std::fs::write(&config, "").unwrap();
+    let mut server = Server::start_with(Some(&data), &["--config", config.to_str().unwrap()]);
+    let events = LogFile::new("web-1").events(&[
+        "I1123 10:00:00.000001       1 login.go:10] user ann.lee@example.org password=hunter2secret",
+        "no grammar: password=hunter2secret",
+        "nothing to hide",
+    ]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let options = Options::new(server.beats.to_string());
+    runtime.block_on(ship::send(&options, windows(&events, 512, 3).into(), &Arc::new(Stats::default()))).unwrap();
+    eventually(Duration::from_secs(30), || match server.records("hunter2secret").len() {
+        2 => Ok(()),
+        found => Err(format!("{found} records")),
+    });
+    let ids = |server: &Server| {
+        let mut ids: Vec<_> = server.records("*").iter().map(|record| record["event"]["id"].clone()).collect();
+        ids.sort_by_key(Value::to_string);
+        ids
+    };
+    let before = ids(&server);
+
+    std::fs::write(&config, "redact: [token, email]\n").unwrap();
+    server.kill9();
+    server.restart();
+    // What is stored stays as it is until it is asked for.
+    eventually(Duration::from_secs(30), || match server.records("hunter2secret").len() {
+        2 => Ok(()),
+        found => Err(format!("{found} records")),
+    });
+    let url = format!("http://{}", server.http);
+    let arguments = ["reparse", "--server", &url, "--since", "now-1h", "--all", "--apply"];
+    let reparse = Command::new(env!("CARGO_BIN_EXE_loghound")).args(arguments).output().unwrap();
+    assert!(reparse.status.success(), "{reparse:?}");
+    assert_eq!(server.get("/api/v1/reparse/progress").1["changed"], 2);
+    for secret in &SECRETS[..2] {
+        assert_eq!(server.records(&format!("\"{secret}\"")).len(), 0, "{secret} is found");
+    }
+    let record = &server.records("filename:login.go")[0];
+    assert_eq!(record["msg"], "user [redacted:email] password=[redacted:token]");
+    assert_eq!(ids(&server), before, "a masked line is still the same event");
 }
 
 fn check(server: &Server, records: &[Value]) {

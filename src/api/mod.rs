@@ -16,6 +16,7 @@ mod error;
 mod export;
 mod feedback;
 mod grammars;
+mod grok;
 mod handlers;
 mod health;
 mod home;

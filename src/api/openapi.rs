@@ -10,8 +10,8 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
 use super::{
-    aggregate, alerts, anomalies, erase, export, feedback, grammars, handlers, health, insert, patterns, saved, shards,
-    snapshots, tail,
+    aggregate, alerts, anomalies, erase, export, feedback, grammars, grok, handlers, health, insert, patterns, saved,
+    shards, snapshots, tail,
 };
 
 #[derive(OpenApi)]
@@ -19,7 +19,7 @@ use super::{
     info(title = "loghound", description = "Search, watch and count the records that loghound keeps."),
     paths(
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
-        grammars::grammars, grammars::preview, grammars::reparse, grammars::progress,
+        grammars::grammars, grammars::preview, grammars::reparse, grammars::progress, grok::debug, grok::test,
         patterns::patterns, aggregate::aggregate, export::export,
         insert::lines,
         saved::list, saved::show, saved::save, saved::delete,

@@ -17,8 +17,8 @@ use super::arriving::Arriving;
 use super::error::Problem;
 use super::run::Shared;
 use super::{
-    Backend, aggregate, alerts, anomalies, elastic, erase, export, feedback, grammars, handlers, health, home, insert,
-    openapi, patterns, saved, shards, snapshots, tail, ui,
+    Backend, aggregate, alerts, anomalies, elastic, erase, export, feedback, grammars, grok, handlers, health, home,
+    insert, openapi, patterns, saved, shards, snapshots, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -120,6 +120,8 @@ pub fn router(
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))
         .route("/api/v1/grammars", get(grammars::grammars))
+        .route("/api/v1/grammars/test", post(grok::test))
+        .route("/api/v1/grok/debug", post(grok::debug))
         .route("/api/v1/reparse", get(grammars::preview).post(grammars::reparse))
         .route("/api/v1/reparse/progress", get(grammars::progress))
         .route("/api/v1/tail", get(tail::tail))

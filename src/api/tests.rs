@@ -593,3 +593,50 @@ async fn stopping_ends_open_tails() {
     server.await.unwrap();
     assert!(fake.open.lock()[0].is_closed());
 }
+
+#[tokio::test]
+async fn patterns_and_grammars_are_tried() {
+    let (_, api) = api();
+    let debug = async |body: Json| post(&api, "/api/v1/grok/debug", "application/json", &body.to_string()).await;
+    let (status, answer) = debug(json!({
+        "patterns": ["^%{CODE:code:int} ok$", "(?<a>é+)(?!b)"], "definitions": {"CODE": "\\d+"}, "lines": ["7 ok", "xéé", "7 no"],
+    }))
+    .await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["patterns"][0]["warnings"], json!([]));
+    let lines = &answer["lines"];
+    let captures = |at: usize| lines[at]["captures"].clone();
+    let span = |bytes: [u32; 2], chars: [u32; 2]| json!({"start": bytes[0], "end": bytes[1], "start_char": chars[0], "end_char": chars[1]});
+    let with = |mut json: Json, more: Json| {
+        json.as_object_mut().unwrap().extend(object(more));
+        json
+    };
+    let code = json!({"field": "code", "type": "int", "pattern": "CODE", "value": 7});
+    assert_eq!(captures(0), json!([with(code, span([0, 1], [0, 1]))]));
+    let a = json!({"field": "a", "type": "text", "pattern": null, "value": "éé"});
+    assert_eq!(captures(1), json!([with(a, span([1, 5], [1, 3]))]));
+    assert_eq!((&lines[1]["pattern"], &lines[1]["failures"][0]["pattern"]), (&json!(1), &json!(0)));
+    assert_eq!((&lines[2]["outcome"], &lines[2]["failures"][0]["offset"]), (&json!("no_match"), &json!(2)), "{lines}");
+
+    for (body, says) in [
+        (json!({"patterns": ["%{CODEX:a}"], "lines": []}), "patterns[0]: "),
+        (json!({"patterns": [], "lines": []}), "send at least one"),
+        (json!({"patterns": ["a"], "lines": vec![""; 1001]}), "more than 1000"),
+        (json!({"patterns": ["a"], "definitions": {"a-b": "x"}, "lines": []}), "a-b"),
+        (json!({"patterns": ["a"], "line": []}), "unknown field"),
+    ] {
+        let (status, problem) = debug(body).await;
+        assert!(
+            (400..500).contains(&status) && problem["detail"].as_str().unwrap().contains(says),
+            "{says}: {problem}"
+        );
+    }
+
+    let check = async |source: &str| {
+        post(&api, "/api/v1/grammars/test", "application/json", &json!({"source": source}).to_string()).await.1
+    };
+    let good = check("name: t\npatterns: ['^(?<a>x.)$']\nsamples: [{line: xy, fields: {a: xy}}]").await;
+    assert_eq!((&good["ok"], &good["name"], &good["fields"]), (&json!(true), &json!("t"), &json!(["a"])));
+    let bad = check("name: t\npatterns: ['^(?<a>x.)$']\nsamples: [{line: xy, fields: {a: x}}]").await;
+    assert!(bad["ok"] == false && bad["error"].as_str().unwrap().contains("sample 1"), "{bad}");
+}

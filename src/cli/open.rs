@@ -40,8 +40,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if templates.is_dir() {
         pipeline::copy_files(&templates, &scratch.path().join("templates")).context("cannot copy the templates")?;
     }
-    let mut config = Config::default();
-    config.data_dir = scratch.path().to_owned();
+    let mut config = Config { data_dir: scratch.path().to_owned(), ..Config::default() };
     config.http.listen = args.http;
     config.beats.listen = "127.0.0.1:0".parse().context("loopback")?;
     config.detect.memory = 0;

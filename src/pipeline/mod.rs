@@ -325,6 +325,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
             Arc::clone(&store),
             Arc::clone(&grammars),
             templates.clone(),
+            settings.redactor.clone(),
             &settings.data_dir,
         ),
         saved: SavedQueries::open(&settings.data_dir)

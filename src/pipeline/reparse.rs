@@ -5,6 +5,7 @@
 //! process ended. A day changes in one commit ([`store::Rewrite`](crate::store::Rewrite)), so that no query sees half of
 //! it. Lines keep their time and their place in it; those received meanwhile are parsed by the new grammars anyway.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use serde_json::{Map, Value as Json};
 use tracing::{error, info, warn};
 
 use super::templates::Templates;
+use crate::parse::redact::Redactor;
 use crate::parse::template::Text;
 use crate::parse::{Grammar, Grammars, Parser};
 use crate::query::Between;
@@ -127,6 +129,7 @@ struct Shared {
     store: Arc<Store>,
     grammars: Arc<Grammars>,
     templates: Option<Arc<Templates>>,
+    redactor: Option<Arc<Redactor>>,
     file: PathBuf,
     progress: Mutex<Progress>,
     stop: AtomicBool,
@@ -148,10 +151,16 @@ enum Failure {
 }
 
 impl Reparse {
-    pub fn new(store: Arc<Store>, grammars: Arc<Grammars>, templates: Option<Arc<Templates>>, data_dir: &Path) -> Self {
-        let file = data_dir.join(FILE);
-        let shared =
-            Shared { store, grammars, templates, file, progress: Mutex::default(), stop: AtomicBool::new(false) };
+    /// What `redactor` hides is hidden in stored lines as well.
+    pub fn new(
+        store: Arc<Store>,
+        grammars: Arc<Grammars>,
+        templates: Option<Arc<Templates>>,
+        redactor: Option<Arc<Redactor>>,
+        data_dir: &Path,
+    ) -> Self {
+        let (file, progress, stop) = (data_dir.join(FILE), Mutex::default(), AtomicBool::new(false));
+        let shared = Shared { store, grammars, templates, redactor, file, progress, stop };
         Self { shared: Arc::new(shared) }
     }
 
@@ -169,7 +178,7 @@ impl Reparse {
             if !between(wish).overlaps(shard.day) {
                 continue;
             }
-            let mut day = Day::new(&shard, &parser, &self.shared.grammars, wish);
+            let mut day = Day::new(&shard, &parser, &self.shared, wish);
             let seen = day.each(
                 |_| true,
                 || if Instant::now() > deadline { Err(Failure::Stopped) } else { Ok(()) },
@@ -304,7 +313,7 @@ impl Shared {
         let stop = || if self.stop.load(Ordering::Acquire) { Err(Failure::Stopped) } else { Ok(()) };
         for reader in view.searcher().segment_readers() {
             let id = reader.segment_id();
-            let mut looked = Day::new(&view, &parser, &self.grammars, wish);
+            let mut looked = Day::new(&view, &parser, self, wish);
             let (mut changed, mut examined, mut unknown) = (0, 0, false);
             looked.each(
                 |other| other == id,
@@ -386,6 +395,10 @@ fn named((name, version): (&str, u64)) -> String {
     format!("{name}@{version:x}")
 }
 
+fn mask<'t>(redactor: Option<&Redactor>, text: Option<&'t str>) -> Option<Cow<'t, str>> {
+    text.map(|text| redactor.map_or(Cow::Borrowed(text), |redactor| redactor.mask(text)))
+}
+
 /// A stored line, parsed anew.
 struct Line<'l> {
     event: &'l Event<'l>,
@@ -399,6 +412,8 @@ struct Line<'l> {
     fields: &'l Fields<'l>,
     /// Whether `new` says what the line is; else its grammar does not load.
     settled: bool,
+    /// Whether a mask hides something that was kept so far.
+    masked: bool,
 }
 
 impl Line<'_> {
@@ -407,7 +422,7 @@ impl Line<'_> {
     }
 
     fn changed(&self) -> bool {
-        self.settled && self.old != self.gets()
+        self.settled && (self.masked || self.old != self.gets())
     }
 }
 
@@ -415,14 +430,15 @@ impl Line<'_> {
 struct Day<'d> {
     view: &'d ShardView,
     parser: &'d Parser,
+    redactor: Option<&'d Redactor>,
     grammars: Vec<Option<Arc<Grammar>>>,
     streams: Vec<Arc<Stream>>,
     wish: &'d Wish,
 }
 
 impl<'d> Day<'d> {
-    fn new(view: &'d ShardView, parser: &'d Parser, grammars: &Grammars, wish: &'d Wish) -> Self {
-        let known = view.grammars().iter().map(|g| grammars.version(&g.name, g.version, &g.source)).collect();
+    fn new(view: &'d ShardView, parser: &'d Parser, shared: &'d Shared, wish: &'d Wish) -> Self {
+        let known = view.grammars().iter().map(|g| shared.grammars.version(&g.name, g.version, &g.source)).collect();
         let stream = |entry: &Arc<store::StreamEntry>| {
             Arc::new(Stream {
                 key: entry.key,
@@ -433,7 +449,8 @@ impl<'d> Day<'d> {
                 memory: Default::default(),
             })
         };
-        Self { view, parser, grammars: known, streams: view.streams().iter().map(stream).collect(), wish }
+        let streams = view.streams().iter().map(stream).collect();
+        Self { view, parser, redactor: shared.redactor.as_deref(), grammars: known, streams, wish }
     }
 
     /// Calls `found` with every record of the segments meant, those outside the wish as they are.
@@ -464,22 +481,25 @@ impl<'d> Day<'d> {
         let stored = documents.stored(doc)?;
         let number = documents.streams.first(doc).unwrap_or(u64::MAX) as usize;
         let Some(stream) = self.streams.get(number) else { return Ok(()) };
+        let timestamp = documents.timestamps.first(doc).unwrap_or(0);
+        let old = documents.grammars.first(doc).map(|number| number as usize);
+        let meant = stored.line().is_some() && between(self.wish).holds(timestamp) && (self.wish.all || old.is_none());
+        let redactor = self.redactor.filter(|_| meant);
+        let (message, extra) = (mask(redactor, stored.line()), mask(redactor, stored.extra()));
+        let masked = [&message, &extra].into_iter().any(|text| matches!(text, Some(Cow::Owned(_))));
         let event = Event {
             stream: Arc::clone(stream),
-            timestamp: documents.timestamps.first(doc).unwrap_or(0),
-            message: stored.line(),
+            timestamp,
+            message: message.as_deref(),
             offset: documents.offsets.first(doc),
             mark: documents.marks.first(doc).unwrap_or(0),
             positioned: true,
-            extra: stored.extra(),
+            extra: extra.as_deref(),
         };
-        let old = documents.grammars.first(doc).map(|number| number as usize);
         let entry = old.and_then(|number| self.view.grammars().get(number));
         let known = old.and_then(|number| self.grammars.get(number).cloned().flatten());
         let mut fields = Fields::new();
-        let text = stored.line().unwrap_or_default();
-        let meant =
-            stored.line().is_some() && between(self.wish).holds(event.timestamp) && (self.wish.all || old.is_none());
+        let text = message.as_deref().unwrap_or_default();
         let mut settled = true;
         let mut new = None;
         if meant {
@@ -498,10 +518,14 @@ impl<'d> Day<'d> {
         if !meant || (new.is_none() && self.wish.grammar.is_some()) {
             settled = old.is_none() || known.as_ref().is_some_and(|grammar| grammar.parse_line(text, &mut fields));
             new = known;
+            // What a mask left of the line is no longer of its grammar: it is kept whole, and what was hidden is not.
+            if masked && !settled {
+                (settled, new) = (true, None);
+            }
         }
         fields.leave_envelope_alone();
         let old = entry.map(|entry| (&*entry.name, entry.version));
         let template = documents.templates.first(doc);
-        found(&Line { event: &event, text, old, template, new, fields: &fields, settled })
+        found(&Line { event: &event, text, old, template, new, fields: &fields, settled, masked })
     }
 }

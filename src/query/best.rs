@@ -74,6 +74,13 @@ impl Best {
 
     /// [`Best::offer`] of many documents, in order: their times are read together.
     pub fn offer_all(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, docs: &Bits) {
+        let (oldest, newest) = (segment.timestamps.min_value(), segment.timestamps.max_value());
+        let nearest = if self.newest_first { newest } else { oldest };
+        if self.is_too_late(nearest) {
+            self.offered += docs.count();
+            self.left_out = true;
+            return;
+        }
         let mut times = [None; TIMES_AT_ONCE];
         docs.each_block(&mut Vec::with_capacity(TIMES_AT_ONCE), |block| {
             let times = &mut times[..block.len()];
@@ -88,13 +95,18 @@ impl Best {
         self.offer_at(shard, ord, segment, doc, segment.timestamps.first(doc).unwrap_or(0));
     }
 
+    /// Whether a record of that time is behind all that are kept, which are enough.
+    #[inline]
+    fn is_too_late(&self, timestamp: i64) -> bool {
+        self.heap.len() >= self.limit
+            && self.heap.peek().is_none_or(|worst| worse_time(timestamp, worst.place.timestamp, self.newest_first))
+    }
+
     #[inline]
     fn offer_at(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, doc: u32, timestamp: i64) {
         self.offered += 1;
         // Most documents are older than the worst that is kept already; that needs their time alone.
-        if self.heap.len() >= self.limit
-            && self.heap.peek().is_none_or(|worst| worse_time(timestamp, worst.place.timestamp, self.newest_first))
-        {
+        if self.is_too_late(timestamp) {
             self.left_out = true;
             return;
         }

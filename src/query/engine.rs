@@ -7,7 +7,7 @@ use tantivy::index::SegmentId;
 
 use super::ast::Expr;
 use super::bits::Bits;
-use super::segment::{Language, Segment, Stop, Vocabularies};
+use super::segment::{Language, Learned, Segment, Stop};
 use crate::parse::Grammars;
 use crate::parse::template::Ids;
 use crate::record::time::{NANOS_PER_DAY, day_of};
@@ -40,12 +40,12 @@ pub struct Engine {
     pub(super) store: Arc<Store>,
     grammars: Arc<Grammars>,
     templates: Option<Arc<Ids>>,
-    vocabularies: Arc<Vocabularies>,
+    learned: Arc<Learned>,
 }
 
 impl Engine {
     pub fn new(store: Arc<Store>, grammars: Arc<Grammars>) -> Self {
-        Self { store, grammars, templates: None, vocabularies: Arc::default() }
+        Self { store, grammars, templates: None, learned: Arc::default() }
     }
 
     /// Resolves template ids by `ids`; without it each stands for itself.
@@ -56,7 +56,7 @@ impl Engine {
 
     /// What names mean now.
     pub fn language(&self) -> Language {
-        Language::of(&self.grammars, self.templates.as_ref(), &self.vocabularies)
+        Language::of(&self.grammars, self.templates.as_ref(), &self.learned)
     }
 
     /// The documents of one day that match, by segment; those with none are left out.
@@ -97,8 +97,15 @@ impl Engine {
         let language = self.language();
         let mut scan = || -> Result<(), Stop> {
             for shard in &shards {
-                for (ord, reader) in shard.searcher().segment_readers().iter().enumerate() {
-                    let segment = Segment::open(shard, reader, &language, deadline)?;
+                let readers = shard.searcher().segment_readers().iter().enumerate();
+                let opened = readers.map(|(ord, reader)| Ok((ord, Segment::open(shard, reader, &language, deadline)?)));
+                let mut segments = opened.collect::<Result<Vec<_>, Stop>>()?;
+                // Those after the best ones then need not be looked into for better ones.
+                match newest_first {
+                    true => segments.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.timestamps.max_value())),
+                    false => segments.sort_by_key(|(_, segment)| segment.timestamps.min_value()),
+                }
+                for (ord, segment) in segments {
                     let Some(scope) = scope(&segment, between) else { continue };
                     let docs = segment.matching(expr, &scope)?;
                     if !docs.is_none() {

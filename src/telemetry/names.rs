@@ -173,6 +173,7 @@ pub const QUERY_ROUTES: &[&str] = &[
     "context",
     "tail",
     "grammars",
+    "grok",
     "reparse",
     "patterns",
     "anomalies",

@@ -7,6 +7,7 @@
 mod atom;
 mod backtrack;
 mod class;
+mod debug;
 mod edges;
 mod error;
 mod expand;
@@ -23,6 +24,7 @@ mod syntax;
 mod translate;
 mod tree;
 
+pub use debug::{Captured, Debugger, Failure, Tried};
 pub use error::{CompileError, Fault, SyntaxFault, under};
 pub use explain::{Explainer, Explanation, explain};
 pub use field::{FieldRef, Group, Type};

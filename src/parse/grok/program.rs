@@ -116,13 +116,27 @@ impl Pattern {
         text: &'a str,
         captures: &'a Captures,
     ) -> impl Iterator<Item = (&'a Group, Option<&'a str>)> {
-        self.order.iter().map(move |&at| (&self.groups[at], captures.get(at).map(|span| &text[span])))
+        self.spans(captures).map(move |(group, span)| (group, span.map(|span| &text[span])))
+    }
+
+    /// The same, as places in the text: bytes.
+    pub fn spans<'a>(&'a self, captures: &'a Captures) -> impl Iterator<Item = (&'a Group, Option<Range<usize>>)> {
+        self.order.iter().map(move |&at| (&self.groups[at], captures.get(at)))
     }
 
     /// Whether every match has to be confirmed by backtracking, within a limit of steps: the pattern has look-around
     /// of more than a character, an atomic group, a possessive repetition or a reference back. Say so to its author.
     pub fn needs_backtracking(&self) -> bool {
         self.relaxed.candidate || self.relaxed.unknown
+    }
+
+    /// What runs first: `scanner` (steps over bytes), `linear` (an automaton), or `backtracking` within a limit.
+    pub fn engine(&self) -> &'static str {
+        match (&self.scanner, self.relaxed.unknown) {
+            (_, true) => "backtracking",
+            (Some(_), _) => "scanner",
+            (None, _) => "linear",
+        }
     }
 
     /// The pattern without look-around: what it does not match, the pattern does not match. Its groups are those of

@@ -142,6 +142,7 @@ impl Segment<'_> {
         let columns = self.reader.fast_fields();
         let digits = match test {
             Test::Value { text, .. } => text.bytes().any(|b| b.is_ascii_digit()),
+            Test::Wildcard { words, .. } => words.iter().all(may_be_number),
             _ => true,
         };
         for path in self.shard.paths() {
@@ -222,12 +223,18 @@ pub(super) fn quick(test: &Test, value: &str) -> bool {
 }
 
 /// What must stand in a value's words, lower-cased.
-fn needle(test: &Test) -> Option<Cow<'_, str>> {
+pub(super) fn needle(test: &Test) -> Option<Cow<'_, str>> {
     match test {
         Test::Value { words, .. } => words.first().map(|word| Cow::Borrowed(word.as_str())),
         Test::Wildcard { words, .. } => words.iter().flat_map(Glob::fragments).max_by_key(String::len).map(Cow::Owned),
         _ => None,
     }
+}
+
+/// Whether a number, or a time, can have such a word: `12*`, `nan`, `08t*`, and no word with another letter.
+fn may_be_number(glob: &Glob) -> bool {
+    let of_numbers = |c: char| !c.is_alphabetic() || "aefintz".contains(c);
+    glob.0.iter().all(|step| !matches!(step, Step::Char(c) if !of_numbers(*c)))
 }
 
 fn holds(word: &str, value: &str) -> bool {

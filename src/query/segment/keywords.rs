@@ -3,9 +3,13 @@
 //! A keyword has no postings: its column has a dictionary, whose values have ordinals, and an ordinal for each document.
 //! So the dictionary is asked which ordinals fit, and the ordinals are gone through once, some two per nanosecond.
 
+use std::sync::Arc;
+
 use tantivy::columnar::{Column, ColumnIndex, DynamicColumn, StrColumn};
 
+use super::bare::needle;
 use super::dictionary::is_unsearched;
+use super::flat::Flat;
 use super::named::column_name;
 use super::vocabulary::Words;
 use super::{Segment, Stop};
@@ -36,19 +40,21 @@ impl Segment<'_> {
         Ok(())
     }
 
-    /// Adds the documents with a keyword that fits.
+    /// Adds the documents with a keyword of that name that fits the test.
     pub(super) fn with_keywords(
         &self,
+        path: &str,
         column: &StrColumn,
+        test: &Test,
         docs: &mut Bits,
         fits: impl Fn(&str) -> bool,
     ) -> Result<(), Stop> {
         let mut fitting = Vec::new();
-        self.each_keyword(column, |ordinal, value| {
+        self.flat(path, column)?.each(needle(test).as_deref(), |ordinal, value| {
             if std::str::from_utf8(value).is_ok_and(&fits) {
                 fitting.push(ordinal);
             }
-        })?;
+        });
         with_ordinals(column.ords(), &fitting, docs);
         Ok(())
     }
@@ -60,7 +66,7 @@ impl Segment<'_> {
                 && !is_unsearched(path)
                 && let Some(column) = self.keyword_column(path)?
             {
-                self.with_keywords(&column, docs, &fits)?;
+                self.with_keywords(path, &column, test, docs, &fits)?;
             }
         }
         Ok(())
@@ -78,6 +84,15 @@ impl Segment<'_> {
             }
         }
         Ok(names)
+    }
+
+    /// The column's dictionary, unpacked.
+    fn flat(&self, path: &str, column: &StrColumn) -> Result<Arc<Flat>, Stop> {
+        self.language.learned.flats.get(self.reader.segment_id(), path, || {
+            let (mut flat, mut fits) = (Flat::default(), true);
+            self.each_keyword(column, |_, value| fits &= flat.push(value).is_some())?;
+            if fits { Ok(flat.finish()) } else { Err(std::io::Error::other("a dictionary of more than 4 GiB").into()) }
+        })
     }
 
     /// Calls `each` with every ordinal and its value, ascending.

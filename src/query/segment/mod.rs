@@ -7,6 +7,7 @@
 
 mod bare;
 mod dictionary;
+mod flat;
 mod keywords;
 mod named;
 mod vocabulary;
@@ -20,7 +21,8 @@ use serde_json::{Map, Value as Json};
 use tantivy::SegmentReader;
 
 pub use self::dictionary::time_of_day;
-pub use self::vocabulary::Vocabularies;
+use self::flat::Flats;
+use self::vocabulary::Vocabularies;
 use super::ast::{Expr, Leaf, Test};
 use super::bits::Bits;
 use super::interrupt::is_interrupted;
@@ -55,23 +57,30 @@ pub enum Stop {
     Io(#[from] std::io::Error),
 }
 
+/// What was made of segments, which never change, and is of use to later queries.
+#[derive(Default)]
+pub struct Learned {
+    vocabularies: Vocabularies,
+    flats: Flats,
+}
+
 /// What names mean, as of the moment a query began.
 pub struct Language {
     pub parser: Arc<Parser>,
     /// The grammars that older records were parsed with.
     pub grammars: Arc<Grammars>,
     pub aliases: Aliases,
-    vocabularies: Arc<Vocabularies>,
+    learned: Arc<Learned>,
 }
 
 impl Language {
-    pub fn of(grammars: &Arc<Grammars>, templates: Option<&Arc<Ids>>, vocabularies: &Arc<Vocabularies>) -> Self {
+    pub fn of(grammars: &Arc<Grammars>, templates: Option<&Arc<Ids>>, learned: &Arc<Learned>) -> Self {
         let parser = grammars.current();
         let mut aliases = Aliases::of(&parser);
         if let Some(ids) = templates {
             aliases = aliases.with_templates(Arc::clone(ids));
         }
-        Self { parser, grammars: Arc::clone(grammars), aliases, vocabularies: Arc::clone(vocabularies) }
+        Self { parser, grammars: Arc::clone(grammars), aliases, learned: Arc::clone(learned) }
     }
 }
 

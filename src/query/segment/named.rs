@@ -124,7 +124,7 @@ impl Segment<'_> {
                     Test::Exists => with_value(column.ords(), sure),
                     // Without a word, only the whole value fits.
                     Test::Value { text, words } if words.is_empty() => self.with_keyword(&column, text, sure)?,
-                    _ => self.with_keywords(&column, sure, fits)?,
+                    _ => self.with_keywords(&path, &column, test, sure, fits)?,
                 }
             }
             if let Test::Value { text, .. } = test {

@@ -118,13 +118,13 @@ impl Segment<'_> {
     pub(super) fn keyword_vocabulary(&self) -> Result<Arc<Vocabulary>, Stop> {
         let key = (self.reader.segment_id(), self.shard.fields.kw);
         let read = || Ok(Arc::new(Vocabulary(self.read_keyword_vocabulary()?)));
-        self.language.vocabularies.get(key, read)
+        self.language.learned.vocabularies.get(key, read)
     }
 
     /// The vocabulary of the identifiers: by the beginning of their terms (the path, a NUL, an `s`).
     pub(super) fn identifier_vocabulary(&self) -> Result<Arc<Vocabulary>, Stop> {
         let key = (self.reader.segment_id(), self.shard.fields.ident);
-        self.language.vocabularies.get(key, || self.read_identifier_vocabulary().map(Arc::new))
+        self.language.learned.vocabularies.get(key, || self.read_identifier_vocabulary().map(Arc::new))
     }
 
     fn read_identifier_vocabulary(&self) -> Result<Vocabulary, Stop> {
