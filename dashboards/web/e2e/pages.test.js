@@ -189,7 +189,7 @@ test('an empty server says what to do next', async () => {
   try {
     const { page, wrong } = await open(browser, `${empty.url}/`);
     await page.getByText('No lines yet').waitFor();
-    for (const [path, text] of [['anomalies', 'Nothing out of the ordinary'], ['incidents', 'No incident'], ['patterns', 'No line matches'], ['detectors', 'Nothing is watched yet'], ['system', 'Days stored']]) {
+    for (const [path, text] of [['anomalies', 'Nothing out of the ordinary'], ['incidents', 'No incident'], ['patterns', 'No line matches'], ['detectors', 'Nothing is watched yet'], ['system', 'No day is stored yet'], ['system', 'None: incidents are kept']]) {
       await page.goto(`${empty.url}/ui/${path}`);
       await page.getByText(text).first().waitFor();
       assert.deepEqual(await violations(page), [], path);
