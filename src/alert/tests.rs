@@ -69,6 +69,7 @@ fn anomaly(id: &str, service: &str, since: i64) -> Anomaly {
         examples: vec![Example { id: format!("{id}-1"), time: since, line: format!("a line of {id}") }],
         late_lines: 0,
         template: None,
+        version: "streaming".into(),
     }
 }
 

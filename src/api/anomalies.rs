@@ -66,6 +66,8 @@ pub struct AnomalyBody {
     template: Option<AnomalyTemplate>,
     /// Lines of its buckets that came after they were judged.
     late_lines: u64,
+    /// The model that found it: `streaming`, or a trained version.
+    version: String,
 }
 
 /// A line of it, kept when its day is deleted.
@@ -113,6 +115,7 @@ impl From<Anomaly> for AnomalyBody {
             examples: a.examples.into_iter().map(ExampleBody::from).collect(),
             template: a.template,
             late_lines: a.late_lines,
+            version: a.version,
         }
     }
 }

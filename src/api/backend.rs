@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
 use crate::alert::{Alerting, DryRun};
+use crate::api::erase::{AuditEntry, ErasePreview, EraseProgress, EraseRequest};
 use crate::api::snapshots::SnapshotInfo;
+use crate::detect::{Feedback, Label, Precision, Preview, Rule};
 use crate::ingest::http;
 use crate::query::aggregate::Aggregation;
 use crate::query::{Expr, Place, SavedQuery};
@@ -39,6 +42,18 @@ pub trait Backend: Send + Sync + 'static {
     fn anomalies(&self, request: AnomaliesRequest) -> Result<AnomaliesAnswer, QueryError>;
     /// What is watched, of one service or of all.
     fn detectors(&self, service: Option<&str>) -> Result<DetectorsAnswer, QueryError>;
+    /// Keeps what somebody says of an anomaly. Of each person the last word is kept.
+    fn give_feedback(&self, _anomaly: &str, _word: Word) -> Result<FeedbackAnswer, QueryError> {
+        Err(QueryError::Conflict("there are no anomalies here".to_owned()))
+    }
+    /// What was said of an anomaly, and what a rule made of it would have hidden.
+    fn feedback(&self, _anomaly: &str) -> Result<FeedbackAnswer, QueryError> {
+        Err(QueryError::Conflict("there are no anomalies here".to_owned()))
+    }
+    /// How often detectors were right, by what people said.
+    fn precision(&self) -> Result<Vec<Precision>, QueryError> {
+        Ok(Vec::new())
+    }
     /// Incidents, messages, and who is told of them.
     fn alerting(&self) -> Result<Arc<Alerting>, QueryError> {
         Err(QueryError::Conflict("nobody is told of anything here".to_owned()))
@@ -50,6 +65,21 @@ pub trait Backend: Send + Sync + 'static {
     fn grammars(&self) -> GrammarsAnswer;
     fn shards(&self) -> ShardsAnswer {
         ShardsAnswer::default()
+    }
+    /// What a query would delete.
+    fn erase_preview(&self, _: EraseRequest, _deadline: Instant) -> Result<ErasePreview, QueryError> {
+        Err(nothing_deleted())
+    }
+    /// Begins to delete records, in the background.
+    fn erase(&self, _: EraseRequest) -> Result<EraseProgress, QueryError> {
+        Err(nothing_deleted())
+    }
+    fn erase_progress(&self) -> Result<EraseProgress, QueryError> {
+        Err(nothing_deleted())
+    }
+    /// Who asked for what to be deleted, newest first.
+    fn audit(&self, _limit: usize) -> Result<Vec<AuditEntry>, QueryError> {
+        Ok(Vec::new())
     }
     /// Newest first.
     fn snapshots(&self) -> Result<Vec<SnapshotInfo>, QueryError> {
@@ -80,6 +110,30 @@ pub trait Backend: Send + Sync + 'static {
     fn ready(&self) -> Readiness;
     /// Brings gauges up to date before a scrape: journal usage, free disk, shards.
     fn refresh_metrics(&self) {}
+}
+
+fn nothing_deleted() -> QueryError {
+    QueryError::Conflict("nothing is deleted here".to_owned())
+}
+
+/// What somebody says of an anomaly.
+#[derive(Debug, Clone)]
+pub struct Word {
+    pub label: Label,
+    pub by: String,
+    pub note: String,
+    /// Unix nanoseconds.
+    pub at: i64,
+}
+
+/// What was said of an anomaly.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct FeedbackAnswer {
+    /// The newest first.
+    pub feedback: Vec<Feedback>,
+    /// The narrowest rule that has it, and what that would have hidden so far.
+    pub rule: Rule,
+    pub preview: Preview,
 }
 
 /// The days on disk.
@@ -169,6 +223,8 @@ pub struct Anomaly {
     pub examples: Vec<Example>,
     pub template: Option<AnomalyTemplate>,
     pub late_lines: u64,
+    /// The model that found it.
+    pub version: String,
 }
 
 /// A value that explains an anomaly; shares and influence from 0 to 1.

@@ -25,6 +25,8 @@ const PATHS: &[(&str, &str)] = &[
     ("/api/v1/deploys", "what was put into service; POST tells of one"),
     ("/api/v1/rules/dry-run", "what rules would have sent: from, to, rules"),
     ("/api/v1/shards", "the days on disk, and what is deleted next"),
+    ("/api/v1/delete", "what a query would delete: q, from, to; POST does it: by, reason"),
+    ("/api/v1/audit", "who asked for what to be deleted, and why"),
     ("/api/v1/snapshots", "the store as it was at one moment; POST takes one: name"),
     ("/api/v1/grammars", "the formats that lines are read by"),
     ("/api/v1/reparse", "what parsing stored lines anew would change; POST does it: from, to, grammar, all"),

@@ -11,8 +11,10 @@ mod arriving;
 mod backend;
 mod csv;
 mod elastic;
+mod erase;
 mod error;
 mod export;
+mod feedback;
 mod grammars;
 mod handlers;
 mod health;
@@ -35,13 +37,14 @@ mod ui;
 pub use backend::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, Backend, Change,
     Check, ContextAnswer, ContextRequest, DetectorInfo, DetectorsAnswer, Example, ExportRequest, ExportRow, Facet,
-    FacetValue, FacetsAnswer, FacetsRequest, FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer,
-    HistogramAnswer, HistogramRequest, IndexInfo, Influencer, Nearest, NextRemoval, Pattern, PatternsAnswer,
-    PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest,
-    SearchAnswer, SearchRequest, ShardInfo, ShardsAnswer, Sort, TailEvent, TimeRange,
+    FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer, FieldInfo, FindAnswer, FindRequest, GrammarInfo,
+    GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo, Influencer, Nearest, NextRemoval, Pattern,
+    PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
+    ReparseRequest, SearchAnswer, SearchRequest, ShardInfo, ShardsAnswer, Sort, TailEvent, TimeRange, Word,
 };
 pub use csv::{csv_cell, plain as csv_value};
 pub use elastic::day_index;
+pub use erase::{AuditEntry, EraseDay, ErasePreview, EraseProgress, EraseRequest};
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};
 pub use snapshots::{SnapshotDay, SnapshotInfo};

@@ -17,8 +17,8 @@ use super::arriving::Arriving;
 use super::error::Problem;
 use super::run::Shared;
 use super::{
-    Backend, aggregate, alerts, anomalies, elastic, export, grammars, handlers, health, home, insert, openapi,
-    patterns, saved, shards, snapshots, tail, ui,
+    Backend, aggregate, alerts, anomalies, elastic, erase, export, feedback, grammars, handlers, health, home, insert,
+    openapi, patterns, saved, shards, snapshots, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -92,8 +92,13 @@ pub fn router(
         .route("/api/v1/queries/{name}", get(saved::show).put(saved::save).delete(saved::delete))
         .route("/api/v1/patterns", get(patterns::patterns).post(patterns::patterns))
         .route("/api/v1/anomalies", get(anomalies::anomalies).post(anomalies::anomalies))
+        .route("/api/v1/anomalies/{id}/feedback", get(feedback::show).post(feedback::give))
+        .route("/api/v1/feedback", get(feedback::precision))
         .route("/api/v1/detectors", get(anomalies::detectors))
         .route("/api/v1/shards", get(shards::shards))
+        .route("/api/v1/delete", get(erase::preview).post(erase::begin))
+        .route("/api/v1/delete/progress", get(erase::progress))
+        .route("/api/v1/audit", get(erase::audit))
         .route("/api/v1/snapshots", get(snapshots::list).post(snapshots::take))
         .route("/api/v1/snapshots/{name}", delete(snapshots::delete))
         .route("/api/v1/incidents", get(alerts::incidents))

@@ -25,11 +25,11 @@ pub struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8044")]
     pub http: String,
     /// Lines of the day before.
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", default_value_t = 250_000)]
     pub lines: u32,
-    /// Live lines a second after that.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub rate: u32,
+    /// Live lines a second after that; as many as the day had where absent.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: Option<u32>,
     /// The same seed shows the same traffic.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -87,11 +87,14 @@ fn start(args: &Args, directory: &Scratch) -> anyhow::Result<(Child, SocketAddr)
 async fn replay(args: &Args, beats: SocketAddr, server: u32) -> anyhow::Result<()> {
     let (windows, shipped) = mpsc::channel(4);
     let (told, day_is_built) = oneshot::channel();
-    let (seed, lines, rate) = (args.seed, args.lines, args.rate);
+    let (seed, lines) = (args.seed, args.lines);
+    // More lines of everything at once would be out of the ordinary.
+    let day_rate = f64::from(lines) / DAY.as_secs_f64();
+    let rate = args.rate.map_or(day_rate, f64::from);
     std::thread::spawn(move || traffic(seed, lines, rate, &windows, told));
     tokio::spawn(async move {
         if day_is_built.await.is_ok() {
-            println!("\ndemo: {lines} lines of the last 24 hours are in, {rate} a second follow; ctrl-c ends it");
+            println!("\ndemo: {lines} lines of the last 24 hours are in, {rate:.1} a second follow; ctrl-c ends it");
             std::io::stdout().flush().ok();
         }
     });
@@ -109,7 +112,7 @@ async fn replay(args: &Args, beats: SocketAddr, server: u32) -> anyhow::Result<(
 }
 
 /// A day of lines as fast as they are taken, then live ones. Ends when nobody takes them.
-fn traffic(seed: u64, lines: u32, rate: u32, windows: &mpsc::Sender<Window>, day_is_built: oneshot::Sender<()>) {
+fn traffic(seed: u64, lines: u32, rate: f64, windows: &mpsc::Sender<Window>, day_is_built: oneshot::Sender<()>) {
     let day_ago = now_nanos() - DAY.as_nanos() as i64;
     let incidents = INCIDENTS.map(|(kind, hours)| {
         let start_nanos = day_ago + (hours * 3_600e9) as i64;
@@ -130,7 +133,7 @@ fn traffic(seed: u64, lines: u32, rate: u32, windows: &mpsc::Sender<Window>, day
             return;
         }
     }
-    let mut traffic = traffic.with_rate(f64::from(rate));
+    let mut traffic = traffic.with_rate(rate);
     let mut day_is_built = Some(day_is_built);
     loop {
         while traffic.now_nanos() < now_nanos() && builder.len() < WINDOW_EVENTS {

@@ -4,6 +4,7 @@ mod alerts;
 pub mod anomalies;
 pub mod check_config;
 mod client;
+pub mod delete;
 pub mod deliveries;
 pub mod demo;
 pub mod deploy;
@@ -75,6 +76,8 @@ pub enum Command {
     Shards(shards::Args),
     /// Keep the store as it is now beside it, by hard link.
     Snapshots(snapshots::Args),
+    /// Count records that match a query, and delete them.
+    Delete(delete::Args),
     /// Serve copied days for a look, without changing them.
     Open(open::Args),
     /// Show what is wrong, and acknowledge, close, merge or split it.
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Anomalies(args) => anomalies::run(args),
         Command::Shards(args) => shards::run(args),
         Command::Snapshots(args) => snapshots::run(args),
+        Command::Delete(args) => delete::run(args),
         Command::Open(args) => open::run(args),
         Command::Incidents(args) => incidents::run(args),
         Command::Silence(args) => silence::run(args),

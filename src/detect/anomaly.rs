@@ -89,6 +89,16 @@ pub struct Anomaly {
     pub late_lines: u64,
     #[serde(default)]
     pub template: Option<TemplateNote>,
+    /// The model that found it: [`STREAMING`], or a trained version's name.
+    #[serde(default = "streaming")]
+    pub version: String,
+}
+
+/// The model that learns as records come, and was never trained apart.
+pub const STREAMING: &str = "streaming";
+
+fn streaming() -> String {
+    STREAMING.to_owned()
 }
 
 /// What the sentence is made of.

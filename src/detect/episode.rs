@@ -9,7 +9,7 @@ use super::anomaly::{Anomaly, State};
 use super::finding::{Direction, Finding, Measure};
 
 /// Without anything out of the ordinary for so long an anomaly has ended: seconds.
-const CALM_SECONDS: i64 = 900;
+pub const CALM_SECONDS: i64 = 900;
 /// An anomaly that gets so much worse is explained anew.
 const WORSE: f64 = 8.0;
 /// A part of the missing lines that came late clears a silence.

@@ -1,8 +1,10 @@
 //! What of a finding is news: a pod that was replaced is not silent, a deploy brings new lines, and fewer errors page nobody.
 
 use super::field::FieldKind;
-use super::finding::{Condition, Direction, Finding, Measure};
+use super::finding::{Condition, Direction, Finding, Measure, NO_FIELD};
 use super::service::{Bucket, NAMESPACE_PLACE, NODE_PLACE, POD_PLACE, Service, TEMPLATE_PLACE, holds};
+use super::stats;
+use super::watched::BUCKET_SECONDS;
 
 /// A pod this young is a deploy or a restart: seconds.
 const YOUNG_SECONDS: i64 = 3_600;
@@ -15,21 +17,23 @@ pub struct Ruling {
     pub score_max: f64,
 }
 
-/// Nothing where a finding is no news. `cluster`: it is about the lines of all services. `node_gone`: whether the node of a
-/// pod, by its hash, is silent as a whole.
+/// Nothing where a finding is no news. `cluster`: it is about the lines of all services. `shifted`: most services moved that
+/// way. `node_gone`: whether the node of a pod, by its hash, is silent as a whole.
 pub fn rule(
     service: &Service,
     bucket: &Bucket,
     finding: Finding,
     cluster: bool,
+    shifted: bool,
     node_gone: impl Fn(u64) -> bool,
 ) -> Option<Ruling> {
     let low = matches!(finding.direction, Direction::Low);
     let told = |finding, score_max| Some(Ruling { finding, score_max });
     if cluster {
-        // Here nodes fall silent; all else shows in the services.
-        let silent = finding.measure == Measure::Rate && low && finding.actual == 0.0;
-        let all = finding.measure == Measure::Silence;
+        // Here nodes fall silent, and all services move at once; all else shows in the services.
+        let silent = finding.measure == Measure::Rate && low && finding.actual == 0.0 && bucket.lines > 0;
+        let moved = finding.measure == Measure::Lines && shifted && i64::from(finding.bucket) == BUCKET_SECONDS;
+        let all = finding.measure == Measure::Silence || moved;
         return if silent {
             told(silence(finding), 100.0)
         } else if all {
@@ -95,6 +99,22 @@ fn comes_with_lines(service: &Service, bucket: &Bucket, finding: &Finding) -> bo
     let usual = service.lines.typical(bucket.start).typical.max(1.0);
     finding.actual / finding.typical.max(1.0) <= 1.3 * f64::from(bucket.lines) / usual
 }
+
+/// A value's rate is no rarer than its share of this bucket's lines makes it: where there are more lines of everything, more of
+/// each value are to be expected. Shares vary by themselves, too, by a part of [`SHARE_VARIES`].
+pub fn in_proportion(service: &Service, bucket: &Bucket, finding: Finding) -> Finding {
+    let high = matches!(finding.direction, Direction::High);
+    if finding.measure != Measure::Rate || !high || finding.field == NO_FIELD {
+        return finding;
+    }
+    let values = service.fields[finding.field as usize].values();
+    let share = values.slot(finding.value).map_or(0.0, |slot| values.share(slot));
+    let expected = SHARE_VARIES * share * f64::from(bucket.lines);
+    Finding { p: finding.p.max(stats::poisson_upper(finding.actual as u64, expected)), ..finding }
+}
+
+/// More than what is expected by as much is still as usual.
+const SHARE_VARIES: f64 = 1.3;
 
 enum Letter {
     Fine,

@@ -5,10 +5,12 @@
 
 mod anomaly;
 mod category;
+mod common;
 mod detector;
 mod distinct;
 mod entity;
 mod episode;
+mod feedback;
 mod field;
 mod finding;
 mod influence;
@@ -26,8 +28,9 @@ mod values;
 mod watched;
 mod watermark;
 
-pub use anomaly::{Anomaly, Example, Influencer, State, TemplateNote};
+pub use anomaly::{Anomaly, Example, Influencer, STREAMING, State, TemplateNote};
 pub use detector::{CLUSTER, Detector, Settings, Stats};
+pub use feedback::{Feedback, Label, Precision, Preview, Rule, precision};
 pub use field::FieldKind;
 pub use finding::{Direction, Measure};
 pub use names::Names;

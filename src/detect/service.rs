@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::common::Moved;
 use super::entity::{Entity, NAMESPACE, NODE, POD, TEMPLATE};
 use super::field::{FieldKind, FieldState, Tally, hash_of};
 use super::finding::{Condition, Finding, Measure};
@@ -109,6 +110,15 @@ pub struct Service {
     pub left_out: u64,
     /// Lines of the open bucket when it was looked at last.
     peeked: u32,
+    /// The last closed bucket and the last closed coarse one, with what was typical before they were known.
+    told: [Option<Told>; 2],
+}
+
+/// A closed bucket's lines.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Told {
+    lines: f64,
+    typical: f64,
 }
 
 impl Service {
@@ -131,6 +141,7 @@ impl Service {
             late: 0,
             left_out: 0,
             peeked: 0,
+            told: [None; 2],
         }
     }
 
@@ -236,7 +247,9 @@ impl Service {
         };
         self.closed_until = start + BUCKET_SECONDS;
         self.peeked = 0;
-        findings.extend(self.lines.push(start, f64::from(bucket.lines)).map(about_lines));
+        let lines = f64::from(bucket.lines);
+        self.told[0] = self.lines.is_warm().then(|| Told { lines, typical: self.lines.typical(start).typical });
+        findings.extend(self.lines.push(start, lines).map(about_lines));
         let unparsed = self.unparsed.push(start, f64::from(bucket.unparsed)).filter(is_high);
         findings.extend(unparsed.map(|finding| Finding {
             measure: Measure::Unparsed,
@@ -245,6 +258,8 @@ impl Service {
         }));
         let coarse_start = start - start.rem_euclid(COARSE_SECONDS);
         if let Some((begun, lines)) = self.coarse.take_if(|(begun, _)| *begun < coarse_start) {
+            let typical = self.coarse_lines.typical(begun).typical;
+            self.told[1] = self.coarse_lines.is_warm().then_some(Told { lines, typical });
             findings.extend(self.coarse_lines.push(begun, lines).map(about_lines));
         }
         self.coarse.get_or_insert((coarse_start, 0.0)).1 += f64::from(bucket.lines);
@@ -270,6 +285,36 @@ impl Service {
             self.fields[place].peek(place as u16, bucket.start, tally, findings);
         }
         Some(bucket)
+    }
+
+    /// Its lines of the bucket of so many seconds at `start`, or of the one nearest to it that is known, at the time `now`. None
+    /// while nothing is typical yet.
+    pub fn moved(&self, bucket_seconds: u32, start: i64, now: i64) -> Option<Moved> {
+        if i64::from(bucket_seconds) != BUCKET_SECONDS {
+            // Not all are done with it at the same time: what is there of it is compared with as much.
+            if let Some((begun, lines)) = self.coarse.filter(|(begun, _)| *begun == start) {
+                let over = (self.closed_until - begun) as f64 / COARSE_SECONDS as f64;
+                let typical = over.min(1.0) * self.coarse_lines.typical(begun).typical;
+                return self.coarse_lines.is_warm().then_some(Moved { lines, typical });
+            }
+            let Told { lines, typical } = self.told[1]?;
+            return Some(Moved { lines, typical });
+        }
+        if self.closed_until > start {
+            let Told { lines, typical } = self.told[0]?;
+            return Some(Moved { lines, typical });
+        }
+        let lines = self.open.iter().find(|bucket| bucket.start == start).map_or(0, |bucket| bucket.lines);
+        let over = ((now - start) as f64 / BUCKET_SECONDS as f64).clamp(0.0, 1.0);
+        let typical = over * self.lines.typical(start).typical;
+        self.lines.is_warm().then_some(Moved { lines: f64::from(lines), typical })
+    }
+
+    /// How rare its lines are, once a factor that is common to all services is taken off them.
+    pub fn apart_from(&self, bucket_seconds: u32, start: i64, lines: f64, factor: f64) -> Option<Finding> {
+        let coarse = i64::from(bucket_seconds) != BUCKET_SECONDS;
+        let series = if coarse { &self.coarse_lines } else { &self.lines };
+        series.peek(start, lines / factor)
     }
 
     /// Whether more buckets are open than anybody waits for.

@@ -1,6 +1,6 @@
 //! What is known, as bytes: saved whole, loaded whole, and then the same scores as if nothing had happened.
 //!
-//! Layout: `LHDETECT`, u32 version (2), u64 journal position of the last batch taken, u64 length, u32 CRC-32 of the state, then
+//! Layout: `LHDETECT`, u32 version (3), u64 journal position of the last batch taken, u64 length, u32 CRC-32 of the state, then
 //! the state (postcard, little-endian). What follows from the rest (look-ups) is not saved. A state of another version is not
 //! read: detectors learn again, from stored days where there are some.
 
@@ -11,7 +11,7 @@ use super::names::Names;
 
 const MAGIC: &[u8; 8] = b"LHDETECT";
 /// Raise it when any saved shape changes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 const HEAD_BYTES: usize = 8 + 4 + 8 + 8 + 4;
 
 /// A state could not be read.

@@ -10,15 +10,18 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use super::erasing::{self, Erasing};
 use super::reparse::{Change, Refusal, Wish};
 use crate::alert::{Alerting, DryRun};
 use crate::api::{
-    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Backend, Check, ContextAnswer,
-    ContextRequest, DetectorsAnswer, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest,
-    FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo,
-    PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
-    ReparseRequest, SearchAnswer, SearchRequest, ShardsAnswer, SnapshotInfo, Sort, TailEvent, TimeRange,
+    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, AuditEntry, Backend, Check, ContextAnswer,
+    ContextRequest, DetectorsAnswer, EraseDay, ErasePreview, EraseProgress, EraseRequest, ExportRequest, ExportRow,
+    Facet, FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer, FieldInfo, FindAnswer, FindRequest, GrammarInfo,
+    GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo, PatternsAnswer, PatternsRequest, QueryError,
+    Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
+    ShardsAnswer, SnapshotInfo, Sort, TailEvent, TimeRange, Word,
 };
+use crate::detect::Precision;
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::ingest::http;
 use crate::parse::Grammar;
@@ -217,8 +220,55 @@ impl Backend for Pipeline {
         super::watched::detectors(self.context.detecting.as_deref(), service)
     }
 
+    fn give_feedback(&self, anomaly: &str, word: Word) -> Result<FeedbackAnswer, QueryError> {
+        super::watched::give_feedback(self.context.detecting.as_deref(), anomaly, word)
+    }
+
+    fn feedback(&self, anomaly: &str) -> Result<FeedbackAnswer, QueryError> {
+        super::watched::feedback(self.context.detecting.as_deref(), anomaly)
+    }
+
+    fn precision(&self) -> Result<Vec<Precision>, QueryError> {
+        Ok(self.context.detecting.as_deref().map(|detecting| detecting.feedback().precision()).unwrap_or_default())
+    }
+
     fn shards(&self) -> ShardsAnswer {
         super::retention::shards(&self.context.store, self.context.clock.now(), self.context.disk_free_bytes())
+    }
+
+    fn erase_preview(&self, request: EraseRequest, deadline: Instant) -> Result<ErasePreview, QueryError> {
+        let wish = erasure(request);
+        let preview = self.context.erasing.preview(&self.context, &wish, deadline);
+        let preview = preview.map_err(|refusal| not_erased(refusal, &wish.query))?;
+        let day = |(name, records)| EraseDay { name, records };
+        let days = preview.days.into_iter().map(day).collect();
+        Ok(ErasePreview { records: preview.records, days, partial: preview.partial })
+    }
+
+    fn erase(&self, request: EraseRequest) -> Result<EraseProgress, QueryError> {
+        if self.context.is_copy {
+            return Err(QueryError::Conflict("this is a copy to look at: nothing is deleted from it".to_owned()));
+        }
+        let wish = erasure(request);
+        let query = wish.query.clone();
+        Erasing::begin(&self.context, wish).map_err(|refusal| not_erased(refusal, &query))?;
+        self.erase_progress()
+    }
+
+    fn erase_progress(&self) -> Result<EraseProgress, QueryError> {
+        let progress = self.context.erasing.progress();
+        Ok(EraseProgress {
+            state: progress.state.name(),
+            day: progress.day,
+            days: progress.days,
+            days_done: progress.days_done,
+            deleted: progress.deleted,
+            error: progress.error,
+        })
+    }
+
+    fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, QueryError> {
+        erasing::entries(&self.context.data_dir, limit).map_err(|refusal| not_erased(refusal, ""))
     }
 
     fn snapshots(&self) -> Result<Vec<SnapshotInfo>, QueryError> {
@@ -407,6 +457,17 @@ impl Backend for Pipeline {
             catch_up(&metrics.detect_late, stats.late);
             catch_up(&metrics.detect_evicted, stats.evicted);
             catch_up(&metrics.detect_not_covered, stats.not_covered);
+            for row in detecting.feedback().precision() {
+                let labels = [row.detector.as_str(), row.version.as_str()];
+                for (label, count) in
+                    [("useful", row.useful), ("false_alarm", row.false_alarm), ("expected", row.expected)]
+                {
+                    metrics.detect_feedback.with_label_values(&[labels[0], labels[1], label]).set(count as i64);
+                }
+                if let Some(precision) = row.precision {
+                    metrics.detect_precision.with_label_values(&labels).set(precision);
+                }
+            }
         }
         if let Some(bytes) = context.disk_free_bytes() {
             metrics.disk_free_bytes.set(bytes as i64);
@@ -454,5 +515,17 @@ fn stopped(stop: Stop) -> QueryError {
         Stop::Deadline | Stop::Cancelled => QueryError::Deadline,
         Stop::Memory { .. } | Stop::Groups { .. } => QueryError::BadParameter { name: "q", message: stop.to_string() },
         other => QueryError::Internal(other.to_string()),
+    }
+}
+
+fn erasure(request: EraseRequest) -> erasing::Wish {
+    let EraseRequest { query, range, by, reason } = request;
+    erasing::Wish { query, from: range.from, to: range.to, by, reason }
+}
+
+fn not_erased(refusal: erasing::Refusal, query: &str) -> QueryError {
+    match refusal {
+        erasing::Refusal::Query(error) => syntax(&error, query),
+        other => QueryError::Conflict(other.to_string()),
     }
 }

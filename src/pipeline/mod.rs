@@ -10,6 +10,7 @@ mod backend;
 mod clock;
 mod detecting;
 mod documents;
+mod erasing;
 mod indexer;
 mod intake;
 mod live;
@@ -79,6 +80,7 @@ pub struct Context {
     pub tails: TailHub,
     pub engine: Engine,
     pub reparse: reparse::Reparse,
+    pub erasing: erasing::Erasing,
     pub saved: SavedQueries,
     /// `None` where the operator turned detectors off.
     pub detecting: Option<Arc<Detecting>>,
@@ -336,6 +338,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         grammars,
         streams: Arc::new(Streams::new(Default::default())),
         accounts,
+        erasing: erasing::Erasing::default(),
         dead_letters: Mutex::new(DeadLetters::open(&settings.data_dir.join("dead-letters"))?),
         live: live::LiveBatches::new(settings.live_bytes_max),
         documents: documents::Documents::new(settings.dedupe, settings.api.documents_bytes_max),
@@ -440,6 +443,7 @@ async fn serve(
     let alerts = alerting::Alerts::start(context).map_err(RunError::Start)?;
     announce(&addresses);
     context.reparse.resume();
+    erasing::Erasing::resume(context);
 
     let mut reload = tokio::time::interval(FILES_CHECK_INTERVAL);
     loop {
@@ -458,6 +462,7 @@ async fn serve(
     let deadline = Instant::now() + settings.shutdown_deadline;
     closing_beats.cancel();
     context.reparse.stop();
+    context.erasing.stop();
     if tokio::time::timeout_at(deadline.into(), receiving).await.is_err() {
         warn!("some connections did not end before the shutdown deadline; their senders send again");
     }

@@ -2,11 +2,11 @@
 
 use super::detecting::{Detecting, Wish};
 use crate::api::{
-    AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, DetectorInfo, DetectorsAnswer, Example, Influencer,
-    QueryError,
+    AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, DetectorInfo, DetectorsAnswer, Example,
+    FeedbackAnswer, Influencer, QueryError, Word,
 };
-use crate::detect::{self, Direction, FieldKind, State, Watch};
-use crate::record::time::NANOS_PER_SECOND;
+use crate::detect::{self, Direction, Feedback, FieldKind, Rule, State, Watch};
+use crate::record::time::{NANOS_PER_SECOND, format_rfc3339};
 
 const OFF: &str = "the detectors are turned off: give detect.memory in the configuration some memory";
 
@@ -35,6 +35,43 @@ pub fn detectors(detecting: Option<&Detecting>, service: Option<&str>) -> Result
         not_covered: stats.not_covered,
         detectors: detecting.watches(service).into_iter().map(info).collect(),
     })
+}
+
+/// Keeps what somebody says of an anomaly.
+pub fn give_feedback(detecting: Option<&Detecting>, anomaly: &str, word: Word) -> Result<FeedbackAnswer, QueryError> {
+    let detecting = detecting.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
+    let Word { label, by, note, at } = word;
+    let found = find(detecting, anomaly)?;
+    let feedback = Feedback {
+        anomaly: anomaly.to_owned(),
+        label,
+        by,
+        at: format_rfc3339(at),
+        note,
+        rule: Rule::of(&found),
+        version: found.version,
+    };
+    detecting.feedback().put(&feedback).map_err(internal)?;
+    self::feedback(Some(detecting), anomaly)
+}
+
+/// What was said of one, and what a rule made of it would have hidden.
+pub fn feedback(detecting: Option<&Detecting>, anomaly: &str) -> Result<FeedbackAnswer, QueryError> {
+    let detecting = detecting.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
+    let rule = Rule::of(&find(detecting, anomaly)?);
+    let feedback = detecting.feedback().of(anomaly).map_err(internal)?;
+    let preview = detecting.preview(&rule).map_err(internal)?;
+    Ok(FeedbackAnswer { feedback, rule, preview })
+}
+
+fn find(detecting: &Detecting, anomaly: &str) -> Result<detect::Anomaly, QueryError> {
+    let none =
+        || QueryError::NotFound(format!("there is no anomaly {anomaly}: /api/v1/anomalies lists those there are"));
+    detecting.anomalies().get(anomaly).map_err(internal)?.ok_or_else(none)
+}
+
+fn internal(error: super::detecting::Error) -> QueryError {
+    QueryError::Internal(error.to_string())
 }
 
 fn info(watch: Watch) -> DetectorInfo {
@@ -110,5 +147,6 @@ fn shown(anomaly: detect::Anomaly) -> Anomaly {
             difference: t.difference,
         }),
         late_lines: anomaly.late_lines,
+        version: anomaly.version,
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tantivy::index::SegmentId;
+
 use super::ast::Expr;
 use super::bits::Bits;
 use super::segment::{Language, Segment, Stop, Vocabularies};
@@ -55,6 +57,27 @@ impl Engine {
     /// What names mean now.
     pub fn language(&self) -> Language {
         Language::of(&self.grammars, self.templates.as_ref(), &self.vocabularies)
+    }
+
+    /// The documents of one day that match, by segment; those with none are left out.
+    pub fn documents(
+        &self,
+        shard: &ShardView,
+        expr: &Expr,
+        between: Between,
+        deadline: Instant,
+    ) -> Result<Vec<(SegmentId, Vec<u32>)>, Stop> {
+        let language = self.language();
+        let mut found = Vec::new();
+        for reader in shard.searcher().segment_readers() {
+            let segment = Segment::open(shard, reader, &language, deadline)?;
+            let Some(scope) = scope(&segment, between) else { continue };
+            let docs: Vec<u32> = segment.matching(expr, &scope)?.iter().collect();
+            if !docs.is_empty() {
+                found.push((reader.segment_id(), docs));
+            }
+        }
+        Ok(found)
     }
 
     /// Runs `each` over the matching documents of every segment that may have some; true when the deadline came first.

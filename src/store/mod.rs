@@ -8,6 +8,7 @@
 mod catalog;
 mod document;
 mod documents;
+mod erase;
 mod error;
 mod fill;
 mod home;

@@ -16,9 +16,9 @@ use crate::record::Record;
 
 /// A day being written anew. One at a time for each day.
 pub struct Rewrite {
-    shard: Arc<Shard>,
+    pub(super) shard: Arc<Shard>,
     view: Arc<ShardView>,
-    old: Vec<SegmentMeta>,
+    pub(super) old: Vec<SegmentMeta>,
     worker: Worker,
 }
 

@@ -100,6 +100,11 @@ impl Shard {
         Self::open(root, day, fields, options).map(|(shard, _)| shard)
     }
 
+    /// A place beside the shard for what is being made for it; the next start removes what a crash leaves there.
+    pub(super) fn unfinished(&self, what: &str) -> PathBuf {
+        self.dir.with_file_name(format!(".new-{what}-{}", self.name()))
+    }
+
     /// Opens a shard, removes what a crash left behind, and tells of damage it can live with.
     pub fn open(root: &Path, day: i32, fields: Fields, options: &Options) -> Result<(Self, Option<Damage>), Error> {
         let name = shard_name(day);

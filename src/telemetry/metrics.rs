@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use prometheus::{
-    Encoder, Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder, Error, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use super::names::{self, Name};
@@ -62,6 +62,8 @@ pub struct Metrics {
     pub templates_evicted: IntCounter,
     /// By [`names::SEVERITIES`].
     pub anomalies: Labelled,
+    pub detect_feedback: IntGaugeVec,
+    pub detect_precision: GaugeVec,
     pub detect_series: IntGauge,
     pub detect_services: IntGauge,
     pub detect_bytes: IntGauge,
@@ -150,6 +152,14 @@ impl Metrics {
             templates_joined: make.counter(&names::TEMPLATES_JOINED)?,
             templates_evicted: make.counter(&names::TEMPLATES_EVICTED)?,
             anomalies: make.labelled(&names::ANOMALIES, "severity", names::SEVERITIES)?,
+            detect_feedback: make.register(IntGaugeVec::new(
+                Opts::new(names::DETECT_FEEDBACK.name, names::DETECT_FEEDBACK.help),
+                &["detector", "version", "label"],
+            )?)?,
+            detect_precision: make.register(GaugeVec::new(
+                Opts::new(names::DETECT_PRECISION.name, names::DETECT_PRECISION.help),
+                &["detector", "version"],
+            )?)?,
             detect_series: make.gauge(&names::DETECT_SERIES)?,
             detect_services: make.gauge(&names::DETECT_SERVICES)?,
             detect_bytes: make.gauge(&names::DETECT_BYTES)?,

@@ -68,6 +68,12 @@ pub const TEMPLATES_EVICTED: Name =
     name("loghound_parse_templates_evicted_total", "templates forgotten to stay within the memory allowed");
 
 pub const ANOMALIES: Name = name("loghound_detect_anomalies_total", "anomalies found, by severity");
+pub const DETECT_FEEDBACK: Name =
+    name("loghound_detect_feedback", "anomalies that people gave a label, by detector, model version and label");
+pub const DETECT_PRECISION: Name = name(
+    "loghound_detect_precision_ratio",
+    "useful anomalies among those that people called useful or false alarms, by detector and model version",
+);
 pub const DETECT_SERIES: Name = name("loghound_detect_series", "series that are watched");
 pub const DETECT_SERVICES: Name = name("loghound_detect_services", "services that are watched");
 pub const DETECT_BYTES: Name = name("loghound_detect_bytes", "memory that the detectors' series take");
@@ -171,9 +177,12 @@ pub const QUERY_ROUTES: &[&str] = &[
     "patterns",
     "anomalies",
     "detectors",
+    "feedback",
     "alerts",
     "shards",
     "snapshots",
+    "delete",
+    "audit",
 ];
 /// Values of `result` in [`QUERIES`].
 pub const QUERY_RESULTS: &[&str] = &["ok", "rejected", "deadline", "overloaded", "failed"];

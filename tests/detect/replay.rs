@@ -1,5 +1,7 @@
 //! Traffic through the real path: decoded, parsed, mined, observed; without a server.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bumpalo::Bump;
@@ -31,6 +33,8 @@ pub struct Replay {
     pub change: Change,
     /// Events that come before all others in the next batches.
     pub late: Vec<Vec<u8>>,
+    /// Events that come from this time on (Unix seconds).
+    pub held: Rc<RefCell<Vec<(i64, Vec<u8>)>>>,
 }
 
 impl Replay {
@@ -48,6 +52,7 @@ impl Replay {
             seconds: START,
             change: Box::new(|_, _| true),
             late: Vec::new(),
+            held: Rc::default(),
         }
     }
 
@@ -101,6 +106,8 @@ impl Replay {
     pub fn batch(&mut self, end: i64) -> Option<Observations> {
         let mut frames = Vec::new();
         let (mut events, mut event) = (0u32, Vec::new());
+        let now = self.traffic.now_nanos() / 1_000_000_000;
+        self.late.extend(self.held.borrow_mut().extract_if(.., |(from, _)| *from <= now).map(|(_, event)| event));
         while events < BATCH_EVENTS as u32 && self.traffic.now_nanos() < end * 1_000_000_000 {
             event.clear();
             if let Some(late) = self.late.pop() {

@@ -19,6 +19,8 @@ const KEPT_MAX: u64 = 200_000;
 pub enum Error {
     #[error("meta.redb: {0}; if it is damaged, move it away: anomalies begin anew, records are not touched")]
     Database(Box<redb::Error>),
+    #[error("{0} words of feedback are kept already, and no more: they are in meta.redb")]
+    Full(u64),
     #[error("an anomaly cannot be written or read as JSON: {0}")]
     Json(serde_json::Error),
 }
@@ -143,6 +145,27 @@ impl Anomalies {
             }
         }
         write.commit()?;
+        Ok(())
+    }
+
+    /// One, by its id.
+    pub fn get(&self, id: &str) -> Result<Option<Anomaly>, Error> {
+        let read = self.database.begin_read()?;
+        for row in read.open_table(TABLE)?.iter()?.rev() {
+            let (key, json) = row?;
+            if key.value().1 == id {
+                return serde_json::from_slice(json.value()).map(Some).map_err(Error::Json);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls `each` with all of them, newest first.
+    pub fn each(&self, mut each: impl FnMut(Anomaly)) -> Result<(), Error> {
+        let read = self.database.begin_read()?;
+        for row in read.open_table(TABLE)?.iter()?.rev() {
+            each(serde_json::from_slice(row?.1.value()).map_err(Error::Json)?);
+        }
         Ok(())
     }
 

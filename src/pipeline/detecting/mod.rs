@@ -5,6 +5,7 @@
 
 mod anomalies;
 mod feed;
+mod feedback;
 mod snapshot;
 
 use std::path::Path;
@@ -17,11 +18,14 @@ use tracing::{error, info, warn};
 
 pub use anomalies::{Anomalies, Error, Wish};
 use feed::{Feed, Next};
+use feedback::Labels;
 use redb::Database;
 use snapshot::Snapshots;
 
 use super::{Clock, Templates};
-use crate::detect::{Anomaly, Detector, Names, Observer, Settings, Severity, Stats, TemplateNote, Watch};
+use crate::detect::{
+    Anomaly, Detector, Names, Observer, Preview, Rule, Settings, Severity, Stats, TemplateNote, Watch,
+};
 use crate::journal::{Journal, Position};
 use crate::parse::template::{Change, TemplateId};
 use crate::record::time::NANOS_PER_SECOND;
@@ -36,6 +40,9 @@ const SAVE_SHARE: u32 = 30;
 /// Without a batch for so long, time moves on by the clock.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Sentences of a preview.
+const PREVIEW_EXAMPLES_MAX: usize = 5;
+
 /// The detectors and what is kept of them.
 pub struct Detecting {
     names: Arc<Names>,
@@ -43,6 +50,7 @@ pub struct Detecting {
     feed: Feed,
     snapshots: Snapshots,
     anomalies: Anomalies,
+    feedback: Labels,
     templates: Option<Arc<Templates>>,
     /// The position that the saved state holds, and the last that all shards hold.
     saved: AtomicU64,
@@ -77,6 +85,7 @@ impl Detecting {
             detector: Mutex::new(detector),
             feed: Feed::new(QUEUE_BYTES_MAX),
             snapshots,
+            feedback: Labels::open(Arc::clone(&database))?,
             anomalies: Anomalies::open(database)?,
             templates,
             saved: AtomicU64::new(saved),
@@ -213,6 +222,30 @@ impl Detecting {
     /// What was found, and what of it is news.
     pub fn anomalies(&self) -> &Anomalies {
         &self.anomalies
+    }
+
+    /// What people said of them.
+    pub fn feedback(&self) -> &Labels {
+        &self.feedback
+    }
+
+    /// What a rule would have hidden.
+    pub fn preview(&self, rule: &Rule) -> Result<Preview, Error> {
+        let useful = self.feedback.useful()?;
+        let mut preview = Preview::default();
+        self.anomalies.each(|anomaly| {
+            preview.of += 1;
+            if rule.hides(&anomaly) {
+                preview.hidden += 1;
+                preview.major += u64::from(anomaly.severity == Severity::Major);
+                preview.critical += u64::from(anomaly.severity == Severity::Critical);
+                preview.useful += u64::from(useful.contains(&anomaly.id));
+                if preview.examples.len() < PREVIEW_EXAMPLES_MAX {
+                    preview.examples.push(anomaly.sentence);
+                }
+            }
+        })?;
+        Ok(preview)
     }
 
     /// How far time has come, by the lines' clock: Unix seconds.
