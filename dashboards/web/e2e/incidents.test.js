@@ -24,7 +24,7 @@ before(async () => {
   route: {receiver: pager, routes: [{receiver: pager, continue: true}, {receiver: chat}]}
   rules:
 ${rule('levels', 'critical')}${rule('more-levels', 'major')}`;
-  [server, browser] = await Promise.all([start({ lines: 3000, rate: 5, config }), launch()]);
+  [server, browser] = await Promise.all([start({ lines: 3000, rate: 50, config }), launch()]);
   for (let tries = 0; (await api('incidents?state=open')).total < 2; tries++) {
     assert.ok(tries < 600, 'the rules open incidents');
     await new Promise((resolve) => setTimeout(resolve, 200));

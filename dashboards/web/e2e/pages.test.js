@@ -86,6 +86,23 @@ test('an anomaly leads to its lines, and back', async () => {
   assert.deepEqual(wrong, []);
 });
 
+test('an anomaly is labelled, and detectors are judged by it', async () => {
+  const { page, wrong } = await open(browser, `${server.url}/ui/anomalies`);
+  const box = page.getByRole('region', { name: 'Feedback' });
+  await box.getByText('A rule that hides').waitFor();
+  await box.getByRole('button', { name: 'False alarm' }).click();
+  await box.getByLabel('Who').fill('ada');
+  await box.getByLabel('Note').fill('a test');
+  await box.getByRole('button', { name: 'Say so' }).click();
+  await box.getByText('ada').waitFor();
+  await page.reload();
+  await box.getByText('a test').waitFor();
+  await page.goto(`${server.url}/ui/detectors`);
+  await page.getByText('How right they were, by what people said (1 so far)').click();
+  await page.locator('details tbody tr').getByText('0 %', { exact: true }).waitFor();
+  assert.deepEqual(wrong, []);
+});
+
 test('two times compared: what an incident changed, and its lines', async () => {
   // The last of the demo's incidents, an upstream that fails, begins an hour before the demo does.
   const minutes = (ago) => new Date(started - ago * 60_000).toISOString();
