@@ -12,7 +12,7 @@ const PICTURES = [
   ['incidents', 'incidents', 'article .timeline .bar', 'light'],
   ['anomalies', 'anomalies', 'article canvas', 'dark'],
 ];
-const PAGES = [...PICTURES, ['patterns', 'patterns?from=now-24h', 'table.data td'], ['compare', 'compare?from=now-1h', 'section table.data td'], ['detectors', 'detectors', 'table.data td'], ['system', 'system', '.card b'], ['table', 'logs?from=now-24h&q=response_code:*+|+stats+count(),+p99(duration)+by+upstream_host+|+top+20', 'table.data td']];
+const PAGES = [...PICTURES, ['silences', 'incidents?view=silences', '.box p'], ['patterns', 'patterns?from=now-24h', 'table.data td'], ['compare', 'compare?from=now-1h', 'section table.data td'], ['detectors', 'detectors', 'table.data td'], ['system', 'system', '.card b'], ['table', 'logs?from=now-24h&q=response_code:*+|+stats+count(),+p99(duration)+by+upstream_host+|+top+20', 'table.data td']];
 
 const [server, browser] = await Promise.all([start({ lines: 250_000, rate: null }), launch()]);
 mkdirSync(to, { recursive: true });
