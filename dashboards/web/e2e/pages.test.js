@@ -77,7 +77,9 @@ test('an anomaly leads to its lines, and back', async () => {
   await page.waitForURL(/id=[0-9a-f]+/);
   const said = await page.locator('article .sentence').innerText();
   await page.locator('article .chart canvas').first().waitFor();
-  assert.ok((await page.locator('.shares tbody tr').count()) > 0, 'its influencers are there');
+  const id = new URL(page.url()).searchParams.get('id');
+  const { anomalies } = await (await fetch(`${server.url}/api/v1/anomalies?limit=500`)).json();
+  assert.equal(await page.locator('.shares tbody tr').count(), anomalies.find((each) => each.id === id).influencers.length, 'its influencers are there');
   const shared = page.url();
   await page.getByRole('link', { name: 'Its lines' }).click();
   await page.waitForURL(/\/ui\/logs/);
