@@ -24,7 +24,7 @@ before(async () => {
   route: {receiver: pager, routes: [{receiver: pager, continue: true}, {receiver: chat}]}
   rules:
 ${rule('levels', 'critical')}${rule('more-levels', 'major')}`;
-  [server, browser] = await Promise.all([start({ lines: 3000, rate: 5, config }), launch()]);
+  [server, browser] = await Promise.all([start({ lines: 3000, rate: 50, config }), launch()]);
   for (let tries = 0; (await api('incidents?state=open')).total < 2; tries++) {
     assert.ok(tries < 600, 'the rules open incidents');
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -186,4 +186,33 @@ test('all messages, and one given up sent again', async () => {
 test('an incident that is not there is told so', async () => {
   const { page } = await incidents('?id=0000000000000000');
   await page.getByRole('alert').getByText('0000000000000000').waitFor();
+});
+
+test('receivers: how they are, and a test to each', async () => {
+  const { page, wrong } = await open(browser, `${server.url}/ui/system`);
+  const receivers = page.getByRole('region', { name: 'Receivers' });
+  await receivers.locator('tbody tr', { hasText: 'pager' }).locator('.badge.ok').waitFor();
+  await receivers.getByRole('button', { name: 'Send a test to pager' }).click();
+  await receivers.getByText('Test: taken').waitFor();
+  await receivers.getByRole('button', { name: 'Send a test to chat' }).click();
+  await receivers.getByText('Test: answered 400').waitFor();
+  const dead = receivers.locator('tbody tr', { hasText: 'chat' }).getByRole('link');
+  await dead.first().click();
+  await page.waitForURL((url) => url.searchParams.get('delivery') === 'dead' && url.searchParams.get('receiver') === 'chat');
+  await page.locator('tbody tr', { hasText: 'given up' }).first().waitFor();
+  assert.deepEqual(wrong, []);
+});
+
+test('days on disk: what is stored is what the API says, and leads to its lines', async () => {
+  const { page, wrong } = await open(browser, `${server.url}/ui/system`);
+  const days = page.getByRole('region', { name: 'Days stored' });
+  await days.locator('tbody tr').first().waitFor();
+  const { shards, next } = await api('shards');
+  assert.deepEqual(await days.locator('tbody tr td:first-child').allInnerTexts(), shards.map((each) => each.name));
+  await days.getByText(`Next to be deleted for its age: ${next[0].name}`).waitFor();
+  await days.getByRole('link', { name: shards.at(-1).name }).click();
+  await page.waitForURL(/\/ui\/logs\?/);
+  await page.locator('.row').first().waitFor();
+  assert.equal(new URL(page.url()).searchParams.get('from'), `${shards.at(-1).name}T00:00:00Z`);
+  assert.deepEqual(wrong, []);
 });

@@ -9,11 +9,12 @@ const all = process.argv[2] === '--all';
 const to = process.argv[all ? 3 : 2] ?? new URL('../../pictures', import.meta.url).pathname;
 const PICTURES = [
   ['logs', 'logs?from=now-24h', '.row', 'light'],
+  ['incidents', 'incidents', 'article .timeline .bar', 'light'],
   ['anomalies', 'anomalies', 'article canvas', 'dark'],
 ];
-const PAGES = [...PICTURES, ['patterns', 'patterns?from=now-24h', 'table.data td'], ['compare', 'compare?from=now-1h', 'section table.data td'], ['detectors', 'detectors', 'table.data td'], ['system', 'system', '.card b'], ['table', 'logs?from=now-24h&q=response_code:*+|+stats+count(),+p99(duration)+by+upstream_host+|+top+20', 'table.data td']];
+const PAGES = [...PICTURES, ['silences', 'incidents?view=silences', '.box p'], ['patterns', 'patterns?from=now-24h', 'table.data td'], ['compare', 'compare?from=now-1h', 'section table.data td'], ['detectors', 'detectors', 'table.data td'], ['system', 'system', '.card b'], ['table', 'logs?from=now-24h&q=response_code:*+|+stats+count(),+p99(duration)+by+upstream_host+|+top+20', 'table.data td']];
 
-const [server, browser] = await Promise.all([start({ lines: 100_000, rate: 1 }), launch()]);
+const [server, browser] = await Promise.all([start({ lines: 250_000, rate: null }), launch()]);
 mkdirSync(to, { recursive: true });
 try {
   for (const [name, path, shown, theme] of all ? PAGES : PICTURES) {

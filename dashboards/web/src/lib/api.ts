@@ -66,8 +66,8 @@ export async function ask<T>(path: string, params: Params = {}, signal?: AbortSi
 }
 
 /** Changes something: `method` with its parameters as JSON. */
-export async function send<T>(method: 'POST' | 'DELETE', path: string, body: Record<string, unknown> = {}): Promise<T> {
-  const init = method === 'DELETE' ? { method } : { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+export async function send<T>(method: 'POST' | 'DELETE', path: string, body: Record<string, unknown> = {}, signal?: AbortSignal): Promise<T> {
+  const init = method === 'DELETE' ? { method } : { method, signal: signal ?? null, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
   return (await request(path, {}, init)).json() as Promise<T>;
 }
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { isAnomaly, quoted, servicesOf, timeline, type Delivery, type Finding, type Incident } from './incidents';
+import { isAnomaly, labelOf, quoted, servicesOf, timeline, type Delivery, type Finding, type Incident } from './incidents';
 
 const at = (minute: number) => new Date(Date.UTC(2026, 10, 22, 10, minute)).toISOString();
 const finding = (service: string, since: number, last: number): Finding => ({
-  id: 'aa', rule: 'anomalies', service, severity: 'major', score: 60, sentence: '', actual: 1, typical: 0, since: at(since), last: at(last),
+  id: 'aa', rule: 'anomalies', service, severity: 'major', score: 60, sentence: '', labels: { detector: 'p95', field: 'duration' }, actual: 1, typical: 0, since: at(since), last: at(last),
 });
 const incident = (over: Partial<Incident> = {}): Incident => ({
   id: 'i', state: 'open', severity: 'major', title: '', labels: {}, since: at(0), last: at(10), opened: at(1), updated: at(1),
@@ -32,5 +32,7 @@ test('services, ids, quotes', () => {
   expect(servicesOf(incident())).toEqual(['web', 'db']);
   expect(isAnomaly(finding('a', 0, 1))).toBe(true);
   expect(isAnomaly({ ...finding('a', 0, 1), id: 'rule/x//1' })).toBe(false);
+  expect(labelOf(finding('web', 0, 1))).toBe('web p95 duration');
+  expect(labelOf({ ...finding('', 0, 1), labels: {}, rule: 'failing' })).toBe('failing');
   expect(quoted('a"b\\c')).toBe('"a\\"b\\\\c"');
 });

@@ -14,6 +14,8 @@ export interface Finding {
   severity: Level;
   score: number;
   sentence: string;
+  /** `detector` and `field` of an anomaly. */
+  labels: Record<string, string>;
   actual: number;
   typical: number;
   since: string;
@@ -101,6 +103,12 @@ export const isAnomaly = (finding: Finding): boolean => !finding.id.startsWith('
 /** Services that take part, the first cause's in front. */
 export function servicesOf(incident: Incident): string[] {
   return [...new Set(incident.findings.map((each) => each.service).filter((name) => name && name !== '(all)'))];
+}
+
+/** What tells a finding from others of its service, in a few words. */
+export function labelOf(finding: Finding): string {
+  const { detector, field } = finding.labels;
+  return [finding.service === '(all)' ? 'everything' : finding.service || finding.rule, detector, field].filter(Boolean).join(' ');
 }
 
 /** First and last moment of a finding, Unix milliseconds. */
