@@ -21,6 +21,7 @@ const PAGES = [
   ['incidents?view=deploys', '.box p'],
   ['patterns?from=now-24h', 'table.data td', async (page) => { await page.keyboard.press('j'); await page.keyboard.press('Enter'); await page.locator('.detail').waitFor(); }],
   ['compare?from=now-1h', 'section table.data td'],
+  ['grok', '.inputs textarea', async (page) => { await page.getByLabel('Patterns').fill('^%{WORD:first} %{GREEDYDATA:rest}'); await page.getByLabel('Lines, up to').fill('one two\n!'); await page.getByText('1 of 2 lines fit').waitFor(); }],
   ['detectors', 'table.data td'],
   ['system', '.card b'],
 ];
@@ -137,7 +138,7 @@ test('two times compared: what an incident changed, and its lines', async () => 
 
 test('by keys alone: from page to page, and what the keys are', async () => {
   const { page, wrong } = await open(browser, `${server.url}/ui/logs`);
-  for (const [key, name] of [['a', 'anomalies'], ['i', 'incidents'], ['p', 'patterns'], ['c', 'compare'], ['d', 'detectors'], ['s', 'system'], ['l', 'logs']]) {
+  for (const [key, name] of [['a', 'anomalies'], ['i', 'incidents'], ['p', 'patterns'], ['c', 'compare'], ['k', 'grok'], ['d', 'detectors'], ['s', 'system'], ['l', 'logs']]) {
     await page.keyboard.press('g');
     await page.keyboard.press(key);
     await page.waitForURL(new RegExp(`/ui/${name}`));

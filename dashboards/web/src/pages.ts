@@ -4,6 +4,7 @@ import type { Component } from 'svelte';
 import Anomalies from './pages/Anomalies.svelte';
 import Compare from './pages/Compare.svelte';
 import Detectors from './pages/Detectors.svelte';
+import Grok from './pages/Grok.svelte';
 import Incidents from './pages/Incidents.svelte';
 import Logs from './pages/Logs.svelte';
 import Patterns from './pages/Patterns.svelte';
@@ -24,6 +25,7 @@ export const PAGES: Page[] = [
   { name: 'anomalies', title: 'Anomalies', key: 'a', component: Anomalies },
   { name: 'patterns', title: 'Patterns', key: 'p', component: Patterns },
   { name: 'compare', title: 'Compare', key: 'c', component: Compare },
+  { name: 'grok', title: 'Grok', key: 'k', component: Grok },
   { name: 'detectors', title: 'Detectors', key: 'd', component: Detectors },
   { name: 'system', title: 'System', key: 's', component: System },
 ];
