@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
 use crate::alert::{Alerting, DryRun};
-use crate::detect::{Feedback, Label, Precision, Preview, Rule};
+use crate::detect::{Feedback, Label, Model, Precision, Preview, Rule};
 use crate::ingest::http;
 use crate::query::aggregate::Aggregation;
 use crate::query::{Expr, Place, SavedQuery};
@@ -52,6 +52,29 @@ pub trait Backend: Send + Sync + 'static {
     fn precision(&self) -> Result<Vec<Precision>, QueryError> {
         Ok(Vec::new())
     }
+    /// Tells stored days to detectors, in the background.
+    fn begin_run(&self, _request: RunRequest) -> Result<RunAnswer, QueryError> {
+        Err(QueryError::Conflict("there are no stored days here".to_owned()))
+    }
+    /// How far that is, and what it found.
+    fn run_progress(&self) -> Result<RunAnswer, QueryError> {
+        Err(QueryError::Conflict("there are no stored days here".to_owned()))
+    }
+    fn stop_run(&self) -> Result<RunAnswer, QueryError> {
+        self.run_progress()
+    }
+    /// The model in use, and those that were trained, the newest first.
+    fn models(&self) -> Result<(String, Vec<Model>), QueryError> {
+        Err(QueryError::Conflict("there are no models here".to_owned()))
+    }
+    /// Puts a trained model in use.
+    fn activate_model(&self, _version: &str, _force: bool) -> Result<(), QueryError> {
+        Err(QueryError::Conflict("there are no models here".to_owned()))
+    }
+    /// Goes back to what the last activation put aside.
+    fn roll_back_model(&self) -> Result<(), QueryError> {
+        Err(QueryError::Conflict("there are no models here".to_owned()))
+    }
     /// Incidents, messages, and who is told of them.
     fn alerting(&self) -> Result<Arc<Alerting>, QueryError> {
         Err(QueryError::Conflict("nobody is told of anything here".to_owned()))
@@ -81,6 +104,31 @@ pub trait Backend: Send + Sync + 'static {
     fn ready(&self) -> Readiness;
     /// Brings gauges up to date before a scrape: journal usage, free disk, shards.
     fn refresh_metrics(&self) {}
+}
+
+/// A run of detectors over stored days.
+#[derive(Debug, Clone, Default)]
+pub struct RunRequest {
+    /// The name of the model to make of it; none makes a backtest.
+    pub train: Option<String>,
+    pub range: TimeRange,
+    pub service: Option<String>,
+    /// Anomalies shown have at least this score.
+    pub score_min: f64,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Default)]
+pub struct RunAnswer {
+    pub state: &'static str,
+    pub day: Option<String>,
+    pub days: usize,
+    pub days_done: usize,
+    pub records: u64,
+    /// Day, how many anomalies it has, and those shown.
+    pub found: Vec<(String, u64, Vec<Anomaly>)>,
+    pub model: Option<Model>,
+    pub error: Option<String>,
 }
 
 /// What somebody says of an anomaly.

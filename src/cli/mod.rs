@@ -2,15 +2,18 @@
 
 mod alerts;
 pub mod anomalies;
+pub mod backtest;
 pub mod check_config;
 mod client;
 pub mod deliveries;
 pub mod demo;
 pub mod deploy;
 pub mod detect;
+pub mod feedback;
 pub mod grammars;
 pub mod grok;
 pub mod incidents;
+pub mod models;
 pub mod parse;
 pub mod patterns;
 pub mod query;
@@ -69,6 +72,14 @@ pub enum Command {
     Patterns(patterns::Args),
     /// Show what was out of the ordinary, and what explains it.
     Anomalies(anomalies::Args),
+    /// Say of an anomaly that it was useful, a false alarm or expected.
+    Feedback(feedback::Args),
+    /// Run the detectors over stored days: what would have alerted.
+    Backtest(backtest::Args),
+    /// Make a model of the detectors from stored days.
+    Train(models::TrainArgs),
+    /// List, activate and roll back models of the detectors.
+    Models(models::Args),
     /// Show the days on disk, and what is deleted next.
     Shards(shards::Args),
     /// Show what is wrong, and acknowledge, close, merge or split it.
@@ -125,6 +136,10 @@ pub fn main() -> ExitCode {
         Command::Reparse(args) => reparse::run(&args),
         Command::Patterns(args) => patterns::run(args),
         Command::Anomalies(args) => anomalies::run(args),
+        Command::Feedback(args) => feedback::run(&args),
+        Command::Backtest(args) => backtest::run(args),
+        Command::Train(args) => models::train(&args),
+        Command::Models(args) => models::run(&args),
         Command::Shards(args) => shards::run(args),
         Command::Incidents(args) => incidents::run(args),
         Command::Silence(args) => silence::run(args),

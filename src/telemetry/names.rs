@@ -177,6 +177,7 @@ pub const QUERY_ROUTES: &[&str] = &[
     "anomalies",
     "detectors",
     "feedback",
+    "models",
     "alerts",
     "shards",
 ];
