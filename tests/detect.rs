@@ -70,8 +70,7 @@ fn scenario(seed: u64) -> (Tally, String) {
     let (mut tally, mut out) = (Tally::default(), format!("seed {seed}, {} series\n", replay.stats().series));
     let mut belongs = vec![false; anomalies.len()];
     for plan in &planned {
-        // Ten-minute buckets tell a little later.
-        let (from, to) = (START + plan.from * MINUTE, START + (plan.to + 12) * MINUTE);
+        let (from, to) = (START + plan.from * MINUTE, START + plan.end * MINUTE);
         let mut of: Vec<&Anomaly> = Vec::new();
         for (anomaly, belongs) in anomalies.iter().zip(&mut belongs) {
             if (from..to).contains(&anomaly.found) {
@@ -214,6 +213,7 @@ fn what_all_services_do_at_once_is_one_finding_of_the_cluster() {
     // A day's slow traffic, then a load test: forty times as many lines of everything.
     let mut replay = Replay::new(26, 1.2, &[]);
     let quiet = replay.run(8 * 60);
+    show(&quiet);
     let false_alarms = quiet.iter().filter(|a| a.severity >= Severity::Major).count();
     replay.traffic().set_rate(50.0);
     let mut loud = replay.run(30);

@@ -145,8 +145,8 @@ fn a_damaged_copy_is_not_put_back() {
     assert!(server.terminate().success());
     let shards = server.data_dir.join("snapshots/bad/shards");
     let day = std::fs::read_dir(&shards).unwrap().map(|day| day.unwrap().path()).find(|path| path.is_dir()).unwrap();
-    let store = std::fs::read_dir(&day).unwrap().map(|file| file.unwrap().path());
-    let store = store.filter(|path| path.extension().is_some_and(|e| e == "store")).next().unwrap();
+    let mut files = std::fs::read_dir(&day).unwrap().map(|file| file.unwrap().path());
+    let store = files.find(|path| path.extension().is_some_and(|e| e == "store")).unwrap();
     let mut bytes = std::fs::read(&store).unwrap();
     bytes[10] ^= 1;
     // The file is the server's as well: one of its own.

@@ -165,7 +165,7 @@ pub async fn detectors(State(shared): State<Shared>, params: Result<Params, Prob
 
 const SEVERITIES: [(&str, f64); 4] = [("warning", 0.0), ("minor", 25.0), ("major", 50.0), ("critical", 75.0)];
 
-fn score_min(params: &Params) -> Result<f64, Problem> {
+pub(super) fn score_min(params: &Params) -> Result<f64, Problem> {
     let Some(text) = params.get("score") else { return Ok(25.0) };
     if let Some((_, score)) = SEVERITIES.iter().find(|(name, _)| *name == text) {
         return Ok(*score);

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::alert::{Alerting, DryRun};
 use crate::api::erase::{AuditEntry, ErasePreview, EraseProgress, EraseRequest};
 use crate::api::snapshots::SnapshotInfo;
-use crate::detect::{Feedback, Label, Precision, Preview, Rule};
+use crate::detect::{Feedback, Label, Model, Precision, Preview, Rule};
 use crate::ingest::http;
 use crate::query::aggregate::Aggregation;
 use crate::query::{Expr, Place, SavedQuery};
@@ -53,6 +53,29 @@ pub trait Backend: Send + Sync + 'static {
     /// How often detectors were right, by what people said.
     fn precision(&self) -> Result<Vec<Precision>, QueryError> {
         Ok(Vec::new())
+    }
+    /// Tells stored days to detectors, in the background.
+    fn begin_run(&self, _request: RunRequest) -> Result<RunAnswer, QueryError> {
+        Err(QueryError::Conflict("there are no stored days here".to_owned()))
+    }
+    /// How far that is, and what it found.
+    fn run_progress(&self) -> Result<RunAnswer, QueryError> {
+        Err(QueryError::Conflict("there are no stored days here".to_owned()))
+    }
+    fn stop_run(&self) -> Result<RunAnswer, QueryError> {
+        self.run_progress()
+    }
+    /// The model in use, and those that were trained, the newest first.
+    fn models(&self) -> Result<(String, Vec<Model>), QueryError> {
+        Err(QueryError::Conflict("there are no models here".to_owned()))
+    }
+    /// Puts a trained model in use.
+    fn activate_model(&self, _version: &str, _force: bool) -> Result<(), QueryError> {
+        Err(QueryError::Conflict("there are no models here".to_owned()))
+    }
+    /// Goes back to what the last activation put aside.
+    fn roll_back_model(&self) -> Result<(), QueryError> {
+        Err(QueryError::Conflict("there are no models here".to_owned()))
     }
     /// Incidents, messages, and who is told of them.
     fn alerting(&self) -> Result<Arc<Alerting>, QueryError> {
@@ -114,6 +137,31 @@ pub trait Backend: Send + Sync + 'static {
 
 fn nothing_deleted() -> QueryError {
     QueryError::Conflict("nothing is deleted here".to_owned())
+}
+
+/// A run of detectors over stored days.
+#[derive(Debug, Clone, Default)]
+pub struct RunRequest {
+    /// The name of the model to make of it; none makes a backtest.
+    pub train: Option<String>,
+    pub range: TimeRange,
+    pub service: Option<String>,
+    /// Anomalies shown have at least this score.
+    pub score_min: f64,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Default)]
+pub struct RunAnswer {
+    pub state: &'static str,
+    pub day: Option<String>,
+    pub days: usize,
+    pub days_done: usize,
+    pub records: u64,
+    /// Day, how many anomalies it has, and those shown.
+    pub found: Vec<(String, u64, Vec<Anomaly>)>,
+    pub model: Option<Model>,
+    pub error: Option<String>,
 }
 
 /// What somebody says of an anomaly.

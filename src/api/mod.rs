@@ -22,6 +22,7 @@ mod health;
 mod home;
 mod insert;
 mod listen;
+mod models;
 mod openapi;
 mod params;
 mod patterns;
@@ -41,7 +42,8 @@ pub use backend::{
     FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer, FieldInfo, FindAnswer, FindRequest, GrammarInfo,
     GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo, Influencer, Nearest, NextRemoval, Pattern,
     PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
-    ReparseRequest, SearchAnswer, SearchRequest, ShardInfo, ShardsAnswer, Sort, TailEvent, TimeRange, Word,
+    ReparseRequest, RunAnswer, RunRequest, SearchAnswer, SearchRequest, ShardInfo, ShardsAnswer, Sort, TailEvent,
+    TimeRange, Word,
 };
 pub use csv::{csv_cell, plain as csv_value};
 pub use elastic::day_index;

@@ -10,8 +10,8 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
 use super::{
-    aggregate, alerts, anomalies, erase, export, feedback, grammars, grok, handlers, health, insert, patterns, saved,
-    shards, snapshots, tail,
+    aggregate, alerts, anomalies, erase, export, feedback, grammars, grok, handlers, health, insert, models, patterns,
+    saved, shards, snapshots, tail,
 };
 
 #[derive(OpenApi)]
@@ -23,7 +23,8 @@ use super::{
         patterns::patterns, aggregate::aggregate, export::export,
         insert::lines,
         saved::list, saved::show, saved::save, saved::delete,
-        anomalies::anomalies, anomalies::detectors, feedback::give, feedback::show, feedback::precision, shards::shards,
+        anomalies::anomalies, anomalies::detectors, feedback::give, feedback::show, feedback::precision,
+        models::backtest, models::progress, models::stop, models::models, models::train, models::activate, models::roll_back, shards::shards,
         snapshots::list, snapshots::take, snapshots::delete, erase::preview, erase::begin, erase::progress, erase::audit,
         alerts::incidents, alerts::incident, alerts::acknowledge, alerts::close, alerts::merge, alerts::split, alerts::alerts,
         alerts::silences, alerts::silence, alerts::expire, alerts::receivers, alerts::test, alerts::deliveries,

@@ -18,7 +18,7 @@ use super::error::Problem;
 use super::run::Shared;
 use super::{
     Backend, aggregate, alerts, anomalies, elastic, erase, export, feedback, grammars, grok, handlers, health, home,
-    insert, openapi, patterns, saved, shards, snapshots, tail, ui,
+    insert, models, openapi, patterns, saved, shards, snapshots, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -95,6 +95,10 @@ pub fn router(
         .route("/api/v1/anomalies/{id}/feedback", get(feedback::show).post(feedback::give))
         .route("/api/v1/feedback", get(feedback::precision))
         .route("/api/v1/detectors", get(anomalies::detectors))
+        .route("/api/v1/backtest", get(models::progress).post(models::backtest).delete(models::stop))
+        .route("/api/v1/models", get(models::models).post(models::train))
+        .route("/api/v1/models/{version}/activate", post(models::activate))
+        .route("/api/v1/models/rollback", post(models::roll_back))
         .route("/api/v1/shards", get(shards::shards))
         .route("/api/v1/delete", get(erase::preview).post(erase::begin))
         .route("/api/v1/delete/progress", get(erase::progress))

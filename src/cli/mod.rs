@@ -2,6 +2,7 @@
 
 mod alerts;
 pub mod anomalies;
+pub mod backtest;
 pub mod check_config;
 mod client;
 pub mod delete;
@@ -9,9 +10,11 @@ pub mod deliveries;
 pub mod demo;
 pub mod deploy;
 pub mod detect;
+pub mod feedback;
 pub mod grammars;
 pub mod grok;
 pub mod incidents;
+pub mod models;
 pub mod open;
 pub mod parse;
 pub mod patterns;
@@ -72,6 +75,14 @@ pub enum Command {
     Patterns(patterns::Args),
     /// Show what was out of the ordinary, and what explains it.
     Anomalies(anomalies::Args),
+    /// Say of an anomaly that it was useful, a false alarm or expected.
+    Feedback(feedback::Args),
+    /// Run the detectors over stored days: what would have alerted.
+    Backtest(backtest::Args),
+    /// Make a model of the detectors from stored days.
+    Train(models::TrainArgs),
+    /// List, activate and roll back models of the detectors.
+    Models(models::Args),
     /// Show the days on disk, check them, put them back.
     Shards(shards::Args),
     /// Keep the store as it is now beside it, by hard link.
@@ -134,6 +145,10 @@ pub fn main() -> ExitCode {
         Command::Reparse(args) => reparse::run(&args),
         Command::Patterns(args) => patterns::run(args),
         Command::Anomalies(args) => anomalies::run(args),
+        Command::Feedback(args) => feedback::run(&args),
+        Command::Backtest(args) => backtest::run(args),
+        Command::Train(args) => models::train(&args),
+        Command::Models(args) => models::run(&args),
         Command::Shards(args) => shards::run(args),
         Command::Snapshots(args) => snapshots::run(args),
         Command::Delete(args) => delete::run(args),

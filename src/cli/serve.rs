@@ -159,6 +159,7 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         journal_disk_reserve_bytes: config.journal.disk_reserve_bytes,
         store: store_options(&config.store),
         templates_bytes_max: config.templates.memory as usize,
+        model_version: std::env::var("LOGHOUND_MODEL_VERSION").ok().filter(|version| !version.is_empty()),
         detect_bytes_max: config.detect.memory as usize,
         alert: crate::alert::Settings::default(),
         redactor: None,

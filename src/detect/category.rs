@@ -14,6 +14,10 @@ const RATE_IDLE_SECONDS: i64 = 2 * 86_400;
 const ZEROS_MAX: i64 = 240;
 /// Fewer lines in a bucket say nothing of its mix.
 const MIX_MIN: u32 = 20;
+/// A value without a series gets one in the place of another's from so many lines in a bucket on, if the other had fewer by
+/// this factor.
+const GIVE_WAY_MIN: f64 = 8.0;
+const GIVE_WAY_TIMES: f64 = 8.0;
 /// Fewer lines of a value say nothing while the bucket is open.
 const OPEN_RATE_MIN: u32 = 4;
 /// Values of the mix that are told apart; the others are one.
@@ -146,8 +150,8 @@ impl CategorySeries {
             out.extend(found.map(|finding| about_value(finding, Measure::Rate, place, values, slot)));
         }
         for (slot, count) in counts.by_slot.iter().enumerate().filter(|(slot, count)| **count > 0 && !rated[*slot]) {
-            if self.rates.len() >= rated_max {
-                break;
+            if self.rates.len() >= rated_max && !self.give_way(values, *count) {
+                continue;
             }
             let zeros = ((start - self.since) / BUCKET_SECONDS).min(ZEROS_MAX);
             let mut series = Watched::after_zeros(BUCKET_SECONDS, zeros, start);
@@ -155,6 +159,20 @@ impl CategorySeries {
             series.push(start, f64::from(*count));
             self.rates.push(Rate { hash: values.entries[slot].hash, series, last: start });
         }
+    }
+
+    /// Gives up the series of the value seen least, where another brings many times as many lines at once; false where none is.
+    fn give_way(&mut self, values: &Values, count: u32) -> bool {
+        let weight = |rate: &Rate| values.slot(rate.hash).map_or(0.0, |slot| values.entries[slot as usize].weight);
+        let least = self.rates.iter().enumerate().min_by(|(_, a), (_, b)| weight(a).total_cmp(&weight(b)));
+        let Some((at, rate)) = least else { return false };
+        // By the minute, from what is left of a weight that is halved in a day.
+        if f64::from(count) < GIVE_WAY_MIN.max(GIVE_WAY_TIMES * weight(rate) / f64::from(self.buckets.clamp(1, 2_000)))
+        {
+            return false;
+        }
+        self.rates.swap_remove(at);
+        true
     }
 
     pub fn series(&self) -> impl Iterator<Item = (&Watched, Measure, u64)> {

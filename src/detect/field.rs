@@ -13,8 +13,9 @@ use super::names::NameId;
 use super::number::{NumberSeries, Sketch};
 use super::observe::{Datum, Part};
 use super::series::Kind;
+use super::stats;
 use super::values::{Counts, VALUES_MAX, Values, move_counts};
-use super::watched::{BUCKET_SECONDS, Watched};
+use super::watched::{BUCKET_SECONDS, Watched, is_high};
 
 /// What a field is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,7 +191,14 @@ impl FieldState {
             (Watch::Identifier(series), Tally::Distinct(distinct)) => {
                 let series = series.get_or_insert_with(|| Box::new(Watched::new(Kind::Continuous, BUCKET_SECONDS)));
                 let found = series.push(start, distinct.estimate().round());
-                out.extend(found.map(|finding| Finding { measure: Measure::Distinct, field: place, ..finding }));
+                // A number that never moved has no spread, and still is a count: no rarer than chance makes it of one more.
+                let least = |f: &Finding| stats::poisson_upper(f.actual as u64, f.typical + 1.0);
+                out.extend(found.map(|finding| Finding {
+                    measure: Measure::Distinct,
+                    field: place,
+                    p: if is_high(&finding) { finding.p.max(least(&finding)) } else { finding.p },
+                    ..finding
+                }));
             }
             (Watch::Category(series), Tally::Values(counts)) => {
                 series.close(place, start, &self.values, counts, rated_max, out);

@@ -18,10 +18,10 @@ use crate::api::{
     ContextRequest, DetectorsAnswer, EraseDay, ErasePreview, EraseProgress, EraseRequest, ExportRequest, ExportRow,
     Facet, FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer, FieldInfo, FindAnswer, FindRequest, GrammarInfo,
     GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo, PatternsAnswer, PatternsRequest, QueryError,
-    Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, SearchAnswer, SearchRequest,
-    ShardsAnswer, SnapshotInfo, Sort, TailEvent, TimeRange, Word,
+    Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, RunAnswer, RunRequest, SearchAnswer,
+    SearchRequest, ShardsAnswer, SnapshotInfo, Sort, TailEvent, TimeRange, Word,
 };
-use crate::detect::Precision;
+use crate::detect::{Model, Precision};
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::ingest::http;
 use crate::parse::Grammar;
@@ -230,6 +230,33 @@ impl Backend for Pipeline {
 
     fn precision(&self) -> Result<Vec<Precision>, QueryError> {
         Ok(self.context.detecting.as_deref().map(|detecting| detecting.feedback().precision()).unwrap_or_default())
+    }
+
+    fn begin_run(&self, request: RunRequest) -> Result<RunAnswer, QueryError> {
+        super::watched::begin_run(self.context.runs.as_ref(), request, self.context.clock.now())
+    }
+
+    fn run_progress(&self) -> Result<RunAnswer, QueryError> {
+        super::watched::run_progress(self.context.runs.as_ref())
+    }
+
+    fn stop_run(&self) -> Result<RunAnswer, QueryError> {
+        if let Some(runs) = &self.context.runs {
+            runs.stop();
+        }
+        self.run_progress()
+    }
+
+    fn models(&self) -> Result<(String, Vec<Model>), QueryError> {
+        super::watched::models(self.context.detecting.as_deref())
+    }
+
+    fn activate_model(&self, version: &str, force: bool) -> Result<(), QueryError> {
+        super::watched::activate(self.context.detecting.as_deref(), Some(version), force)
+    }
+
+    fn roll_back_model(&self) -> Result<(), QueryError> {
+        super::watched::activate(self.context.detecting.as_deref(), None, false)
     }
 
     fn shards(&self) -> ShardsAnswer {

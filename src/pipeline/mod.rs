@@ -84,6 +84,8 @@ pub struct Context {
     pub saved: SavedQueries,
     /// `None` where the operator turned detectors off.
     pub detecting: Option<Arc<Detecting>>,
+    /// Detectors over stored days; `None` where they are turned off.
+    pub runs: Option<detecting::Runs>,
     pub alerting: Arc<alert::Alerting>,
     /// Masks what must not be kept, before anything is made of a line.
     pub redactor: Option<Arc<Redactor>>,
@@ -170,6 +172,8 @@ pub struct Settings {
     pub templates_bytes_max: usize,
     /// Memory for the detectors; 0 watches nothing.
     pub detect_bytes_max: usize,
+    /// The model to start with, in place of the one in use.
+    pub model_version: Option<String>,
     /// Who is told of what.
     pub alert: alert::Settings,
     /// Masks what must not be kept.
@@ -328,6 +332,10 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
             settings.redactor.clone(),
             &settings.data_dir,
         ),
+        runs: detecting.clone().map(|detecting| {
+            let history = detecting::History { store: Arc::clone(&store), grammars: Arc::clone(&grammars) };
+            detecting::Runs::new(history, detecting)
+        }),
         saved: SavedQueries::open(&settings.data_dir)
             .map_err(|error| RunError::Start(format!("saved queries: {error}")))?,
         store,
@@ -376,7 +384,8 @@ fn open_detecting(
         return Ok(None);
     }
     let memory = detect::Settings { bytes_max: settings.detect_bytes_max, ..detect::Settings::default() };
-    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, database, memory, templates)?)))
+    let pinned = settings.model_version.as_deref();
+    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, database, memory, templates, pinned)?)))
 }
 
 struct Listeners {

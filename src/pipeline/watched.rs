@@ -1,11 +1,12 @@
 //! What `/api/v1/anomalies` and `/api/v1/detectors` show, in the API's own types.
 
-use super::detecting::{Detecting, Wish};
+use super::detecting::{Aim, Detecting, ModelError, RunProgress, RunRefusal, RunWish, Runs, Wish};
 use crate::api::{
     AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, DetectorInfo, DetectorsAnswer, Example,
-    FeedbackAnswer, Influencer, QueryError, Word,
+    FeedbackAnswer, Influencer, QueryError, RunAnswer, RunRequest, Word,
 };
 use crate::detect::{self, Direction, Feedback, FieldKind, Rule, State, Watch};
+use crate::query::Between;
 use crate::record::time::{NANOS_PER_SECOND, format_rfc3339};
 
 const OFF: &str = "the detectors are turned off: give detect.memory in the configuration some memory";
@@ -62,6 +63,67 @@ pub fn feedback(detecting: Option<&Detecting>, anomaly: &str) -> Result<Feedback
     let feedback = detecting.feedback().of(anomaly).map_err(internal)?;
     let preview = detecting.preview(&rule).map_err(internal)?;
     Ok(FeedbackAnswer { feedback, rule, preview })
+}
+
+/// Begins a run over stored days.
+pub fn begin_run(runs: Option<&Runs>, request: RunRequest, now: i64) -> Result<RunAnswer, QueryError> {
+    let runs = runs.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
+    let RunRequest { train, range, service, score_min } = request;
+    let aim = train.map_or(Aim::Backtest, Aim::Train);
+    let between = Between { from: range.from, to: range.to };
+    let begun = runs.begin(RunWish { aim, between, service, score_min }, now);
+    begun.map(run).map_err(|refusal| match refusal {
+        RunRefusal::Running => QueryError::Conflict(refusal.to_string()),
+        RunRefusal::NoDays => QueryError::NotFound(refusal.to_string()),
+        RunRefusal::Model(error) => no_model(error),
+        RunRefusal::Thread(_) => QueryError::Internal(refusal.to_string()),
+    })
+}
+
+pub fn run_progress(runs: Option<&Runs>) -> Result<RunAnswer, QueryError> {
+    runs.map(|runs| run(runs.progress())).ok_or_else(|| QueryError::Conflict(OFF.to_owned()))
+}
+
+/// The model in use, and those there are.
+pub fn models(detecting: Option<&Detecting>) -> Result<(String, Vec<detect::Model>), QueryError> {
+    let detecting = detecting.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
+    Ok((detecting.version(), detecting.models().list().map_err(no_model)?))
+}
+
+/// Puts a model in use; without a version the one that was replaced.
+pub fn activate(detecting: Option<&Detecting>, version: Option<&str>, force: bool) -> Result<(), QueryError> {
+    let detecting = detecting.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
+    match version {
+        Some(version) => detecting.activate(version, force),
+        None => detecting.roll_back(),
+    }
+    .map_err(no_model)
+}
+
+fn no_model(error: ModelError) -> QueryError {
+    let text = error.to_string();
+    match error {
+        ModelError::Unknown(_) => QueryError::NotFound(text),
+        ModelError::Name(_) => QueryError::BadParameter { name: "version", message: text },
+        ModelError::NothingReplaced | ModelError::NoBetter { .. } => QueryError::Conflict(text),
+        ModelError::Io { .. } | ModelError::Unreadable { .. } => QueryError::Internal(text),
+    }
+}
+
+fn run(progress: RunProgress) -> RunAnswer {
+    let day = |found: super::detecting::DayOf| {
+        (found.day, found.total, found.anomalies.into_iter().map(shown).collect::<Vec<_>>())
+    };
+    RunAnswer {
+        state: progress.state,
+        day: progress.day,
+        days: progress.days,
+        days_done: progress.days_done,
+        records: progress.records,
+        found: progress.found.into_iter().map(day).collect(),
+        model: progress.model,
+        error: progress.error,
+    }
 }
 
 fn find(detecting: &Detecting, anomaly: &str) -> Result<detect::Anomaly, QueryError> {

@@ -179,6 +179,7 @@ pub const QUERY_ROUTES: &[&str] = &[
     "anomalies",
     "detectors",
     "feedback",
+    "models",
     "alerts",
     "shards",
     "snapshots",

@@ -19,6 +19,9 @@ const BATCH_EVENTS: usize = 256;
 /// A line on its way: its JSON event, and when it was written (Unix nanoseconds).
 pub type Change = Box<dyn FnMut(i64, &mut Vec<u8>) -> bool>;
 
+/// Lines held back: when each is to come, and its event.
+pub type Held = Rc<RefCell<Vec<(i64, Vec<u8>)>>>;
+
 pub struct Replay {
     traffic: Traffic,
     decoder: Decoder,
@@ -34,7 +37,7 @@ pub struct Replay {
     /// Events that come before all others in the next batches.
     pub late: Vec<Vec<u8>>,
     /// Events that come from this time on (Unix seconds).
-    pub held: Rc<RefCell<Vec<(i64, Vec<u8>)>>>,
+    pub held: Held,
 }
 
 impl Replay {

@@ -1,7 +1,6 @@
 //! Hours of traffic with one of each kind of incident in it, and with things that must not alert: what of it is a change to
 //! single events stands here, each by the minutes it lasts.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use loghound::ship::{Incident, Kind};
@@ -21,6 +20,8 @@ pub struct Planned {
     pub name: &'static str,
     pub from: i64,
     pub to: i64,
+    /// When it must have been found: ten-minute buckets tell a little later.
+    pub end: i64,
     /// Any of these as the first influencer's value, or as the anomaly's service or value; empty for what is harmless.
     pub blamed: Vec<String>,
 }
@@ -42,7 +43,8 @@ pub fn plan(seed: u64) -> (Replay, Vec<Planned>, i64) {
         let (from, _) = slot(n);
         // What lasts longer than its slot takes the next one, too.
         n += 1 + (lasts / EVERY) as usize;
-        planned.push(Planned { name, from, to: from + lasts, blamed: blamed.iter().map(|b| (*b).into()).collect() });
+        let (to, end) = (from + lasts, slot(n).0.min(from + lasts + 12));
+        planned.push(Planned { name, from, to, end, blamed: blamed.iter().map(|b| (*b).into()).collect() });
         (from, from + lasts)
     };
     let app = "checkout.shop.svc.cluster.local";
@@ -92,7 +94,7 @@ pub fn plan(seed: u64) -> (Replay, Vec<Planned>, i64) {
     let end = slot(n).0;
     let mut replay = Replay::new(seed, RATE, &incidents);
     let late = planned.iter().find(|p| p.name == "lines come late").map_or((0, 0), |p| (p.from, p.to));
-    let held: Rc<RefCell<Vec<(i64, Vec<u8>)>>> = Rc::default();
+    let held: super::replay::Held = Rc::default();
     let (keep, marker) = (Rc::clone(&held), finder("\"name\":\"worker-a-1\""));
     replay.held = held;
     replay.change = Box::new(move |time, event| {
@@ -148,18 +150,16 @@ fn lost(marker: String, share: f64) -> Edit {
     Box::new(move |_, event| marker.find(event).is_none() || !part(&mut n, share))
 }
 
-/// The busiest pod of a service falls silent while the others go on.
+/// One pod of a service falls silent while the others go on.
 fn silent_pod() -> Edit {
-    let mut pod = None;
+    let mut pod: Option<String> = None;
     Box::new(move |_, event| {
-        if !has(event, "\"kube-apiserver\"") {
-            return true;
-        }
         let text = String::from_utf8_lossy(event);
-        let at = text.find("\"name\":\"kube-apiserver-").map(|at| at + 8);
-        let name = at.map(|at| text[at..].split('"').next().unwrap_or_default().to_owned());
-        let pod = pod.get_or_insert_with(|| name.clone());
-        name.is_none() || name != *pod
+        if pod.is_none() {
+            let names = text.match_indices("kube-apiserver-").map(|(at, _)| text[at..].split('"').next().unwrap());
+            pod = names.max_by_key(|name| name.len()).map(|name| format!("\"{name}\""));
+        }
+        pod.as_ref().is_none_or(|pod| !text.contains(pod.as_str()))
     })
 }
 
@@ -241,12 +241,13 @@ fn flags() -> Edit {
     let mut n = 0u64;
     Box::new(move |_, event| {
         let text = String::from_utf8(event.clone()).unwrap();
-        if let Some((at, _)) = answer(&text)
-            && text[at..].starts_with("200 - ")
+        if let Some((at, words)) = answer(&text)
+            && words[0] == "200"
         {
             n += 1;
-            if n.is_multiple_of(15) {
-                *event = format!("{}503 UF {}", &text[..at], &text[at + 6..]).into_bytes();
+            if n.is_multiple_of(10) {
+                let rest = at + words[0].len() + 1 + words[1].len();
+                *event = format!("{}503 UF{}", &text[..at], &text[rest..]).into_bytes();
             }
         }
         true

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
-use crate::detect::anomaly::{Anomaly, STREAMING};
+use crate::detect::anomaly::{Anomaly, STREAMING, State};
 use crate::detect::common::Common;
 use crate::detect::entity::Entity;
 use crate::detect::episode::Episodes;
@@ -143,6 +143,35 @@ impl Detector {
     /// The position of the last batch taken; 0 before any.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// The same under a model's name.
+    pub fn named(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.version);
+        self
+    }
+
+    /// What this one has learned, to go on where `other` is: the next batch is the same. What is open in `other` ends there.
+    pub fn in_place_of(mut self, other: &Self) -> Self {
+        self.position = other.position;
+        self.stats = other.stats;
+        let now = self.sources.newest().max(other.sources.newest());
+        for anomaly in other.episodes.iter() {
+            let end = Some(anomaly.last + i64::from(anomaly.bucket_seconds));
+            self.out.push(Anomaly { state: State::Ended, ended: end, ..anomaly.clone() });
+        }
+        // What the days it was made of left open was long told.
+        self.episodes = Episodes::default();
+        if now > self.sources.newest() {
+            self.begin(now);
+        }
+        self
+    }
+
+    /// Nothing more comes: closes what is open and says what it was.
+    pub fn finish(&mut self) {
+        self.close_through(self.sources.newest() + 1);
+        self.account(self.sources.newest());
     }
 
     /// The model it is, as anomalies name it.

@@ -82,6 +82,9 @@ const SHIFT_BUCKETS: f64 = 15.0;
 const SHIFT_MEMORY: f64 = 6.0;
 /// Off the level by chance less often than this is off.
 const OFF: f64 = 0.02;
+/// A count's own variation is not said to be wider than a Gamma's with this shape: else one burst of what never came before
+/// makes the next one ordinary. Where bursts are its way, `hot` finds out.
+const VARYING_MIN: f64 = 0.25;
 /// Buckets behind what is known of yesterday: a slot's minutes.
 const DAY_BUCKETS: f64 = 5.0;
 /// The least that a probability is said to be.
@@ -168,9 +171,15 @@ impl Series {
         let spread = self.spread();
         let reach = if self.seen > SEEN_MIN && !shifted { STEP_MAX * spread } else { f64::MAX };
         let step = (self.scaled(value) - self.level).clamp(-reach, reach);
+        // The first value is where the level begins, and says nothing of the spread.
+        let first = self.seen == 1.0;
         self.level += rate * step;
         // What lies between old and new level is no spread.
-        let squared = if shifted { (step * step).min(spread * spread) } else { step * step };
+        let squared = match (first, shifted) {
+            (true, _) => 0.0,
+            (_, true) => (step * step).min(spread * spread),
+            _ => step * step,
+        };
         self.variance += rate * (squared - self.variance);
         self.zeros = if value == 0.0 { self.zeros + 1.0 } else { 0.0 };
         scored
@@ -208,7 +217,7 @@ impl Series {
         let uncertain = level * buckets + 0.5;
         let usual = self.level + 0.5 / self.memory();
         let excess = self.variance - usual;
-        let varying = if excess > 0.0 { usual * usual / excess } else { f64::INFINITY };
+        let varying = if excess > 0.0 { (usual * usual / excess).max(VARYING_MIN) } else { f64::INFINITY };
         let shape = (1.0 / (1.0 / uncertain + 1.0 / varying)).clamp(1e-3, 1e7);
         let Ok(model) = NegativeBinomial::new(shape, shape / (shape + mean)) else { return 1.0 };
         let count = value.max(0.0).round() as u64;

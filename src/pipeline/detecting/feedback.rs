@@ -1,7 +1,7 @@
 //! What people said of anomalies, kept: `DATA/meta.redb`, table `anomalies_feedback`, key (anomaly's id, who), value JSON. Of each
 //! person the last word on each anomaly.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -66,6 +66,18 @@ impl Labels {
     pub fn useful(&self) -> Result<HashSet<String>, Error> {
         let all = self.all()?.into_iter();
         Ok(all.filter(|feedback| feedback.label == Label::Useful).map(|feedback| feedback.anomaly).collect())
+    }
+
+    /// The last word on each anomaly.
+    pub fn last(&self) -> Result<Vec<Feedback>, Error> {
+        let mut last: HashMap<String, Feedback> = HashMap::new();
+        for feedback in self.all()? {
+            match last.get(&feedback.anomaly) {
+                Some(known) if known.at >= feedback.at => {}
+                _ => drop(last.insert(feedback.anomaly.clone(), feedback)),
+            }
+        }
+        Ok(last.into_values().collect())
     }
 
     pub fn precision(&self) -> Vec<Precision> {

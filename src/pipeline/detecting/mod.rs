@@ -6,9 +6,12 @@
 mod anomalies;
 mod feed;
 mod feedback;
+mod history;
+mod models;
+mod runs;
 mod snapshot;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +22,11 @@ use tracing::{error, info, warn};
 pub use anomalies::{Anomalies, Error, Wish};
 use feed::{Feed, Next};
 use feedback::Labels;
+pub use history::History;
+pub use models::Error as ModelError;
+use models::Models;
 use redb::Database;
+pub use runs::{Aim, DayOf, Progress as RunProgress, Refusal as RunRefusal, Runs, Wish as RunWish};
 use snapshot::Snapshots;
 
 use super::{Clock, Templates};
@@ -51,6 +58,8 @@ pub struct Detecting {
     snapshots: Snapshots,
     anomalies: Anomalies,
     feedback: Labels,
+    models: Models,
+    settings: Settings,
     templates: Option<Arc<Templates>>,
     /// The position that the saved state holds, and the last that all shards hold.
     saved: AtomicU64,
@@ -66,6 +75,8 @@ pub enum StartError {
     State(#[from] std::io::Error),
     #[error(transparent)]
     Anomalies(#[from] Error),
+    #[error("LOGHOUND_MODEL_VERSION: {0}")]
+    Model(#[from] ModelError),
 }
 
 impl Detecting {
@@ -74,10 +85,19 @@ impl Detecting {
         database: Arc<Database>,
         settings: Settings,
         templates: Option<Arc<Templates>>,
+        pinned: Option<&str>,
     ) -> Result<Self, StartError> {
         let names = Arc::new(Names::default());
         let snapshots = Snapshots::open(data_dir)?;
-        let detector = snapshots.load(Arc::clone(&names), settings, |damage| error!("{damage}"))?;
+        let mut detector = snapshots.load(Arc::clone(&names), settings, |damage| error!("{damage}"))?;
+        let models = Models::open(data_dir)?;
+        if let Some(version) = pinned.filter(|version| *version != detector.version()) {
+            let (path, state) = models.state(version)?;
+            let model = Detector::load(&state, Arc::clone(&names), settings)
+                .map_err(|source| ModelError::Unreadable { path, source })?;
+            detector = model.in_place_of(&detector);
+            info!(version, "the pinned model is active");
+        }
         let saved = detector.position();
         info!(position = saved, series = detector.stats().series, "detectors start");
         Ok(Self {
@@ -85,6 +105,8 @@ impl Detecting {
             detector: Mutex::new(detector),
             feed: Feed::new(QUEUE_BYTES_MAX),
             snapshots,
+            models,
+            settings,
             feedback: Labels::open(Arc::clone(&database))?,
             anomalies: Anomalies::open(database)?,
             templates,
@@ -161,7 +183,7 @@ impl Detecting {
     }
 
     /// In place of a template's number its text, and what it is nearest to.
-    fn explain_template(&self, anomaly: &mut Anomaly) {
+    pub(super) fn explain_template(&self, anomaly: &mut Anomaly) {
         let Some(templates) = &self.templates else { return };
         let text = |id: &str| {
             let id = TemplateId::from(id.parse::<u64>().ok()?);
@@ -222,6 +244,55 @@ impl Detecting {
     /// What was found, and what of it is news.
     pub fn anomalies(&self) -> &Anomalies {
         &self.anomalies
+    }
+
+    /// Trained models.
+    pub fn models(&self) -> &Models {
+        &self.models
+    }
+
+    /// The model in use.
+    pub fn version(&self) -> String {
+        self.detector.lock().version().to_owned()
+    }
+
+    /// A detector that knows nothing, to be told stored days.
+    fn beginner(&self, version: &str) -> Detector {
+        Detector::new(Arc::clone(&self.names), self.settings).named(version)
+    }
+
+    /// Puts a trained model in the place of the one in use, which is put aside. One that is no better by what people
+    /// labelled is refused, unless forced.
+    pub fn activate(&self, version: &str, force: bool) -> Result<(), ModelError> {
+        let model = self.models.get(version)?;
+        let quality = model.quality;
+        if !force && quality.beats() == Some(false) {
+            return Err(ModelError::NoBetter {
+                version: model.version,
+                useful_found: quality.useful_found,
+                useful: quality.useful,
+                wrong_found: quality.false_alarms_found,
+                wrong: quality.false_alarms,
+            });
+        }
+        self.put_in_place(self.models.state(version)?)
+    }
+
+    /// Goes back to what the last activation put aside.
+    pub fn roll_back(&self) -> Result<(), ModelError> {
+        self.put_in_place(self.models.replaced()?)
+    }
+
+    fn put_in_place(&self, (path, state): (PathBuf, Vec<u8>)) -> Result<(), ModelError> {
+        let loaded = Detector::load(&state, Arc::clone(&self.names), self.settings);
+        let model = loaded.map_err(|source| ModelError::Unreadable { path: path.clone(), source })?;
+        let mut detector = self.detector.lock();
+        let old = detector.save();
+        let old = old.map_err(|error| ModelError::Io { path, source: std::io::Error::other(error) })?;
+        self.models.replace(&old)?;
+        *detector = model.in_place_of(&detector);
+        info!(version = detector.version(), "a model is active");
+        Ok(())
     }
 
     /// What people said of them.
