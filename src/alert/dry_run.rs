@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use redb::Database;
-use redb::backends::InMemoryBackend;
 use serde::Serialize;
 
 use super::delivery::Delivery;
@@ -13,6 +11,7 @@ use super::service::Alerting;
 use super::settings::Settings;
 use crate::detect::{Anomaly, State};
 use crate::record::time::NANOS_PER_SECOND;
+use crate::store::Meta;
 
 /// A message that would have been sent.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -47,8 +46,7 @@ const TAIL: i64 = 3_600 * NANOS_PER_SECOND;
 impl DryRun {
     /// Plays anomalies, in the order they were found, through rules and routes.
     pub fn of(settings: Settings, anomalies: &[Anomaly]) -> Result<Self, Error> {
-        let database = Database::builder().create_with_backend(InMemoryBackend::new())?;
-        let alerting = Alerting::open(Arc::new(database), settings)?;
+        let alerting = Alerting::open(Arc::new(Meta::in_memory()?), settings)?;
         // What happened when: found, and over.
         let mut happened: Vec<(i64, Anomaly)> = Vec::new();
         for anomaly in anomalies {

@@ -10,12 +10,13 @@
 
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{Delivery, DeliveryState};
 use super::incident::Incident;
+use crate::store::Meta;
 
 const STATE: TableDefinition<&str, &[u8]> = TableDefinition::new("alert_state");
 const CLOSED: TableDefinition<(i64, &str), &[u8]> = TableDefinition::new("alert_closed");
@@ -48,7 +49,7 @@ macro_rules! from_redb {
         })*
     };
 }
-from_redb!(redb::DatabaseError, redb::TransactionError, redb::TableError, redb::StorageError, redb::CommitError);
+from_redb!(redb::Error, redb::DatabaseError, redb::TableError, redb::StorageError, redb::CommitError);
 
 /// What is known of a finding, however long its incident is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ pub struct Known {
 }
 
 pub struct Ledger {
-    database: Arc<Database>,
+    meta: Arc<Meta>,
 }
 
 /// One transaction: all of it is on disk once [`Write::commit`] returns, or nothing.
@@ -69,8 +70,8 @@ pub struct Write {
 }
 
 impl Ledger {
-    pub fn open(database: Arc<Database>) -> Result<Self, Error> {
-        let write = database.begin_write()?;
+    pub fn open(meta: Arc<Meta>) -> Result<Self, Error> {
+        let write = meta.begin_write()?;
         write.open_table(STATE)?;
         write.open_table(CLOSED)?;
         write.open_table(CLOSED_AT)?;
@@ -79,16 +80,16 @@ impl Ledger {
         write.open_table(OUTBOX)?;
         write.open_table(SENT)?;
         write.commit()?;
-        Ok(Self { database })
+        Ok(Self { meta })
     }
 
     pub fn begin(&self) -> Result<Write, Error> {
-        Ok(Write { inner: self.database.begin_write()? })
+        Ok(Write { inner: self.meta.begin_write()? })
     }
 
     /// Every entry of one kind, such as `incident`.
     pub fn state<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<T>, Error> {
-        let table = self.database.begin_read()?.open_table(STATE)?;
+        let table = self.meta.begin_read()?.open_table(STATE)?;
         let (from, to) = (format!("{kind}/"), format!("{kind}0"));
         let mut found = Vec::new();
         for row in table.range(from.as_str()..to.as_str())? {
@@ -99,7 +100,7 @@ impl Ledger {
 
     /// Incidents that are over, newest first, of these states of time (when they were resolved), and how many there are.
     pub fn closed(&self, limit: usize, mut fits: impl FnMut(&Incident) -> bool) -> Result<(Vec<Incident>, u64), Error> {
-        let table = self.database.begin_read()?.open_table(CLOSED)?;
+        let table = self.meta.begin_read()?.open_table(CLOSED)?;
         let (mut found, mut total) = (Vec::new(), 0);
         for row in table.iter()?.rev() {
             let incident: Incident = serde_json::from_slice(row?.1.value())?;
@@ -114,7 +115,7 @@ impl Ledger {
     }
 
     pub fn closed_incident(&self, id: &str) -> Result<Option<Incident>, Error> {
-        let read = self.database.begin_read()?;
+        let read = self.meta.begin_read()?;
         let Some(at) = read.open_table(CLOSED_AT)?.get(id)? else { return Ok(None) };
         let row = read.open_table(CLOSED)?.get((at.value(), id))?;
         row.map(|row| serde_json::from_slice(row.value())).transpose().map_err(Error::from)
@@ -122,13 +123,13 @@ impl Ledger {
 
     /// Messages that wait, in the order they were decided.
     pub fn waiting(&self) -> Result<Vec<Delivery>, Error> {
-        let table = self.database.begin_read()?.open_table(OUTBOX)?;
+        let table = self.meta.begin_read()?.open_table(OUTBOX)?;
         table.iter()?.map(|row| Ok(serde_json::from_slice(row?.1.value())?)).collect()
     }
 
     /// One message, wherever it stands.
     pub fn delivery(&self, seq: u64) -> Result<Option<Delivery>, Error> {
-        let read = self.database.begin_read()?;
+        let read = self.meta.begin_read()?;
         let row = match read.open_table(OUTBOX)?.get(seq)? {
             Some(row) => Some(row),
             None => read.open_table(SENT)?.get(seq)?,
@@ -138,7 +139,7 @@ impl Ledger {
 
     /// Messages, newest first, and how many there are.
     pub fn deliveries(&self, limit: usize, fits: impl Fn(&Delivery) -> bool) -> Result<(Vec<Delivery>, u64), Error> {
-        let read = self.database.begin_read()?;
+        let read = self.meta.begin_read()?;
         let (outbox, sent) = (read.open_table(OUTBOX)?, read.open_table(SENT)?);
         let (mut found, mut total) = (Vec::new(), 0);
         for row in outbox.iter()?.rev().chain(sent.iter()?.rev()) {
@@ -157,7 +158,7 @@ impl Ledger {
 
     /// The number that the next message gets.
     pub fn next_seq(&self) -> Result<u64, Error> {
-        let read = self.database.begin_read()?;
+        let read = self.meta.begin_read()?;
         let last = |table: redb::ReadOnlyTable<u64, &'static [u8]>| -> Result<u64, Error> {
             Ok(table.last()?.map_or(0, |(seq, _)| seq.value()))
         };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use redb::Database;
+
 use serde::Serialize;
 
 use super::book::Alert;
@@ -21,6 +21,7 @@ use super::outbox::Outbox;
 use super::settings::Settings;
 use super::silence::{SILENCES_MAX, Silence};
 use crate::detect::{Anomaly, Severity};
+use crate::store::Meta;
 
 /// Something that a person asked for cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -102,8 +103,8 @@ const WORDS_BYTES_MAX: usize = 1_000;
 const SILENCE_MAX: i64 = 366 * 86_400 * 1_000_000_000;
 
 impl Alerting {
-    pub fn open(database: Arc<Database>, settings: Settings) -> Result<Self, ledger::Error> {
-        let (settings, ledger) = (Arc::new(settings), Arc::new(Ledger::open(database)?));
+    pub fn open(meta: Arc<Meta>, settings: Settings) -> Result<Self, ledger::Error> {
+        let (settings, ledger) = (Arc::new(settings), Arc::new(Ledger::open(meta)?));
         let paced = settings.receivers.iter().filter(|receiver| !receiver.driver.pace().is_zero());
         let paces: HashMap<_, _> = paced.map(|r| (r.name.clone(), nanos(r.driver.pace()))).collect();
         let outbox = Arc::new(Outbox::open(Arc::clone(&ledger), paces)?);

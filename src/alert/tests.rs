@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use redb::Database;
-use redb::backends::InMemoryBackend;
 use serde_json::{Value as Json, json};
 
 use super::delivery::Outcome;
@@ -14,6 +12,7 @@ use super::notice::Kind;
 use super::*;
 use crate::detect::{Anomaly, Direction, Example, Influencer, Measure, Severity, State as AnomalyState};
 use crate::ship::Random;
+use crate::store::Meta;
 
 const S: i64 = 1_000_000_000;
 const MINUTE: i64 = 60 * S;
@@ -93,21 +92,21 @@ fn influenced(mut anomaly: Anomaly, field: &str, value: &str) -> Anomaly {
 
 /// A process that can be killed: what is in the database stays.
 struct World {
-    database: Arc<Database>,
+    meta: Arc<Meta>,
     settings: Settings,
     alerting: Alerting,
 }
 
 impl World {
     fn new(yaml: &str) -> Self {
-        let database = Arc::new(Database::builder().create_with_backend(InMemoryBackend::new()).unwrap());
+        let meta = Arc::new(Meta::in_memory().unwrap());
         let settings = settings(yaml);
-        let alerting = Alerting::open(Arc::clone(&database), settings.clone()).unwrap();
-        Self { database, settings, alerting }
+        let alerting = Alerting::open(Arc::clone(&meta), settings.clone()).unwrap();
+        Self { meta, settings, alerting }
     }
 
     fn kill(&mut self) {
-        self.alerting = Alerting::open(Arc::clone(&self.database), self.settings.clone()).unwrap();
+        self.alerting = Alerting::open(Arc::clone(&self.meta), self.settings.clone()).unwrap();
     }
 
     /// Delivers everything that is due; gives (receiver, kind, key) of each.

@@ -9,9 +9,10 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::TableDefinition;
 
 use crate::journal::Position;
+use crate::store::Meta;
 use crate::telemetry::Metrics;
 
 const TABLE: TableDefinition<&str, u64> = TableDefinition::new("accounts");
@@ -64,24 +65,24 @@ impl<E: Into<redb::Error>> From<E> for Error {
 
 /// The counts since the data directory was made.
 pub struct Accounts {
-    database: Arc<Database>,
+    meta: Arc<Meta>,
     kept: Mutex<(Position, Counts)>,
 }
 
 impl Accounts {
     /// Reads what is kept, and tells the metrics of it.
-    pub fn open(database: Arc<Database>, metrics: &Metrics) -> Result<Self, Error> {
-        let write = database.begin_write()?;
+    pub fn open(meta: Arc<Meta>, metrics: &Metrics) -> Result<Self, Error> {
+        let write = meta.begin_write()?;
         write.open_table(TABLE)?;
         write.commit()?;
         let (mut through, mut counts) = (0, Counts::default());
-        let table = database.begin_read()?.open_table(TABLE)?;
+        let table = meta.begin_read()?.open_table(TABLE)?;
         for (name, place) in counts.named().into_iter().chain([("through", &mut through)]) {
             *place = table.get(name)?.map_or(0, |count| count.value());
         }
         metrics.events_received.inc_by(counts.received);
         tell(metrics, counts);
-        Ok(Self { database, kept: Mutex::new((Position(through), counts)) })
+        Ok(Self { meta, kept: Mutex::new((Position(through), counts)) })
     }
 
     /// Everything up to there is counted.
@@ -97,7 +98,7 @@ impl Accounts {
         }
         let mut sum = kept.1;
         sum += counts;
-        let write = self.database.begin_write()?;
+        let write = self.meta.begin_write()?;
         {
             let mut table = write.open_table(TABLE)?;
             for (name, count) in sum.named() {
@@ -130,7 +131,7 @@ mod tests {
         let path = dir.path().join("meta.redb");
         let open = || {
             let metrics = Metrics::new().unwrap();
-            (Accounts::open(Arc::new(Database::create(&path).unwrap()), &metrics).unwrap(), metrics)
+            (Accounts::open(Arc::new(Meta::open(path.clone()).unwrap()), &metrics).unwrap(), metrics)
         };
         let some = Counts { received: 10, indexed: 4, quarantined: 3, duplicate: 2, dead_lettered: 1 };
         let (accounts, metrics) = open();

@@ -34,7 +34,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use redb::Database;
+
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -62,7 +62,7 @@ use crate::parse::Grammars;
 use crate::parse::redact::Redactor;
 use crate::query::{Engine, SavedQueries};
 use crate::record::Batch;
-use crate::store::{self, Store};
+use crate::store::{self, Meta, Store};
 use crate::telemetry::Metrics;
 
 /// What the threads of the path share.
@@ -107,9 +107,6 @@ const TENDING_STOP_MAX: Duration = Duration::from_secs(2);
 
 /// How often the TLS files and the grammar files are looked at.
 const FILES_CHECK_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Memory for the pages of anomalies, incidents and messages: bytes.
-const META_CACHE_BYTES: usize = 16 << 20;
 
 /// Indexing had to stop; it starts again from the last commit.
 #[derive(Debug, thiserror::Error)]
@@ -305,18 +302,15 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
     journal.never_below(Position(held));
     let store = Arc::new(store);
     let templates = open_templates(settings, &store)?;
-    let database = Database::builder()
-        .set_cache_size(META_CACHE_BYTES)
-        .create(settings.data_dir.join("meta.redb"))
-        .map_err(|error| {
-            RunError::Start(format!("meta.redb: {error}; move it away to start without anomalies and incidents"))
-        })?;
-    let database = Arc::new(database);
-    let accounts = accounts::Accounts::open(Arc::clone(&database), &metrics)
-        .map_err(|error| RunError::Start(error.to_string()))?;
+    let meta = Meta::open(settings.data_dir.join("meta.redb")).map_err(|error| {
+        RunError::Start(format!("meta.redb: {error}; move it away to start without anomalies and incidents"))
+    })?;
+    let meta = Arc::new(meta);
+    let accounts =
+        accounts::Accounts::open(Arc::clone(&meta), &metrics).map_err(|error| RunError::Start(error.to_string()))?;
     journal.never_below(accounts.through());
-    let detecting = open_detecting(settings, Arc::clone(&database), templates.clone())?;
-    let alerting = Arc::new(alert::Alerting::open(database, settings.alert.clone())?);
+    let detecting = open_detecting(settings, Arc::clone(&meta), templates.clone())?;
+    let alerting = Arc::new(alert::Alerting::open(meta, settings.alert.clone())?);
     if let Some(detecting) = &detecting {
         journal.never_below(detecting.position());
     }
@@ -377,7 +371,7 @@ fn open_templates(settings: &Settings, store: &Store) -> Result<Option<Arc<Templ
 
 fn open_detecting(
     settings: &Settings,
-    database: Arc<Database>,
+    meta: Arc<Meta>,
     templates: Option<Arc<Templates>>,
 ) -> Result<Option<Arc<Detecting>>, detecting::StartError> {
     if settings.detect_bytes_max == 0 {
@@ -385,7 +379,7 @@ fn open_detecting(
     }
     let memory = detect::Settings { bytes_max: settings.detect_bytes_max, ..detect::Settings::default() };
     let pinned = settings.model_version.as_deref();
-    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, database, memory, templates, pinned)?)))
+    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, meta, memory, templates, pinned)?)))
 }
 
 struct Listeners {

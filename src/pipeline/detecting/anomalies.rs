@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use crate::detect::Anomaly;
+use crate::store::Meta;
 
 const TABLE: TableDefinition<(i64, &str), &[u8]> = TableDefinition::new("anomalies");
 const NEWS: TableDefinition<&str, (i64, u64)> = TableDefinition::new("anomalies_news");
@@ -44,7 +45,7 @@ pub struct Wish {
 }
 
 pub struct Anomalies {
-    database: Arc<Database>,
+    meta: Arc<Meta>,
     /// The number of the next piece of news.
     next: AtomicU64,
     /// Set when there is news; whoever takes it waits here.
@@ -60,20 +61,20 @@ pub struct News {
 }
 
 impl Anomalies {
-    pub fn open(database: Arc<Database>) -> Result<Self, Error> {
-        let write = database.begin_write()?;
+    pub fn open(meta: Arc<Meta>) -> Result<Self, Error> {
+        let write = meta.begin_write()?;
         write.open_table(TABLE)?;
         let mut next = 1;
         for row in write.open_table(NEWS)?.iter()? {
             next = next.max(row?.1.value().1 + 1);
         }
         write.commit()?;
-        Ok(Self { database, next: AtomicU64::new(next), news: Mutex::new(true), told: Condvar::new() })
+        Ok(Self { meta, next: AtomicU64::new(next), news: Mutex::new(true), told: Condvar::new() })
     }
 
     /// Keeps these, in place of what was kept of them before; durable when it returns.
     pub fn put(&self, anomalies: &[Anomaly]) -> Result<(), Error> {
-        let write = self.database.begin_write()?;
+        let write = self.meta.begin_write()?;
         {
             let mut table = write.open_table(TABLE)?;
             for anomaly in anomalies {
@@ -111,7 +112,7 @@ impl Anomalies {
 
     /// Up to `max` anomalies that changed since they were taken last, oldest change first.
     pub fn news(&self, max: usize) -> Result<(Vec<Anomaly>, Vec<News>), Error> {
-        let read = self.database.begin_read()?;
+        let read = self.meta.begin_read()?;
         let table = read.open_table(TABLE)?;
         let mut rows = Vec::new();
         for row in read.open_table(NEWS)?.iter()? {
@@ -134,7 +135,7 @@ impl Anomalies {
 
     /// These are taken; what changed again in between stays news.
     pub fn taken(&self, taken: &[News]) -> Result<(), Error> {
-        let write = self.database.begin_write()?;
+        let write = self.meta.begin_write()?;
         {
             let mut table = write.open_table(NEWS)?;
             for News { id, number } in taken {
@@ -150,7 +151,7 @@ impl Anomalies {
 
     /// One, by its id.
     pub fn get(&self, id: &str) -> Result<Option<Anomaly>, Error> {
-        let read = self.database.begin_read()?;
+        let read = self.meta.begin_read()?;
         for row in read.open_table(TABLE)?.iter()?.rev() {
             let (key, json) = row?;
             if key.value().1 == id {
@@ -162,7 +163,7 @@ impl Anomalies {
 
     /// Calls `each` with all of them, newest first.
     pub fn each(&self, mut each: impl FnMut(Anomaly)) -> Result<(), Error> {
-        let read = self.database.begin_read()?;
+        let read = self.meta.begin_read()?;
         for row in read.open_table(TABLE)?.iter()?.rev() {
             each(serde_json::from_slice(row?.1.value()).map_err(Error::Json)?);
         }
@@ -171,7 +172,7 @@ impl Anomalies {
 
     /// Those asked for, newest first, and how many there are beyond the limit too.
     pub fn find(&self, wish: &Wish) -> Result<(Vec<Anomaly>, u64), Error> {
-        let read = self.database.begin_read()?;
+        let read = self.meta.begin_read()?;
         let table = read.open_table(TABLE)?;
         let (from, to) = (wish.from.unwrap_or(i64::MIN), wish.to.unwrap_or(i64::MAX));
         let (mut found, mut total) = (Vec::new(), 0);

@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::anomalies::Error;
 use crate::detect::{Feedback, Label, Precision, precision};
+use crate::store::Meta;
 
 const TABLE: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("anomalies_feedback");
 /// More words than this are not kept.
@@ -16,17 +17,17 @@ const KEPT_MAX: u64 = 100_000;
 
 /// All of it.
 pub struct Labels {
-    database: Arc<Database>,
+    meta: Arc<Meta>,
     /// As of the last word: asked for at each scrape.
     precision: Mutex<Vec<Precision>>,
 }
 
 impl Labels {
-    pub fn open(database: Arc<Database>) -> Result<Self, Error> {
-        let write = database.begin_write()?;
+    pub fn open(meta: Arc<Meta>) -> Result<Self, Error> {
+        let write = meta.begin_write()?;
         write.open_table(TABLE)?;
         write.commit()?;
-        let labels = Self { database, precision: Mutex::default() };
+        let labels = Self { meta, precision: Mutex::default() };
         labels.count()?;
         Ok(labels)
     }
@@ -34,7 +35,7 @@ impl Labels {
     /// Keeps a word in the place of what the same person said of the same anomaly; durable when it returns.
     pub fn put(&self, feedback: &Feedback) -> Result<(), Error> {
         let json = serde_json::to_vec(feedback).map_err(Error::Json)?;
-        let write = self.database.begin_write()?;
+        let write = self.meta.begin_write()?;
         {
             let mut table = write.open_table(TABLE)?;
             let key = (feedback.anomaly.as_str(), feedback.by.as_str());
@@ -49,7 +50,7 @@ impl Labels {
 
     /// What was said of one anomaly, the newest first.
     pub fn of(&self, anomaly: &str) -> Result<Vec<Feedback>, Error> {
-        let read = self.database.begin_read()?;
+        let read = self.meta.begin_read()?;
         let mut all = Vec::new();
         for row in read.open_table(TABLE)?.range((anomaly, "")..)? {
             let (key, json) = row?;
@@ -85,7 +86,7 @@ impl Labels {
     }
 
     fn all(&self) -> Result<Vec<Feedback>, Error> {
-        let read = self.database.begin_read()?;
+        let read = self.meta.begin_read()?;
         let mut all = Vec::new();
         for row in read.open_table(TABLE)?.iter()? {
             all.push(serde_json::from_slice(row?.1.value()).map_err(Error::Json)?);

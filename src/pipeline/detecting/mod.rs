@@ -25,7 +25,7 @@ use feedback::Labels;
 pub use history::History;
 pub use models::Error as ModelError;
 use models::Models;
-use redb::Database;
+
 pub use runs::{Aim, DayOf, Progress as RunProgress, Refusal as RunRefusal, Runs, Wish as RunWish};
 use snapshot::Snapshots;
 
@@ -36,6 +36,7 @@ use crate::detect::{
 use crate::journal::{Journal, Position};
 use crate::parse::template::{Change, TemplateId};
 use crate::record::time::NANOS_PER_SECOND;
+use crate::store::Meta;
 use crate::telemetry::Metrics;
 
 /// Observed batches that wait for the detectors: bytes.
@@ -82,7 +83,7 @@ pub enum StartError {
 impl Detecting {
     pub fn open(
         data_dir: &Path,
-        database: Arc<Database>,
+        meta: Arc<Meta>,
         settings: Settings,
         templates: Option<Arc<Templates>>,
         pinned: Option<&str>,
@@ -107,8 +108,8 @@ impl Detecting {
             snapshots,
             models,
             settings,
-            feedback: Labels::open(Arc::clone(&database))?,
-            anomalies: Anomalies::open(database)?,
+            feedback: Labels::open(Arc::clone(&meta))?,
+            anomalies: Anomalies::open(meta)?,
             templates,
             saved: AtomicU64::new(saved),
             committed: AtomicU64::new(0),
