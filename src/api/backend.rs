@@ -205,10 +205,12 @@ pub struct ShardsAnswer {
 #[derive(Debug, Clone)]
 pub struct ShardInfo {
     pub name: String,
-    /// `open`, `late`, `ended` or `sealed`.
+    /// `open`, `late`, `ended`, `sealed` or `warm`.
     pub state: &'static str,
     pub records: u64,
     pub bytes: u64,
+    /// Of these, on the warm volume.
+    pub warm_bytes: u64,
     pub segments: usize,
     /// Unix nanoseconds of its first and last record.
     pub oldest: Option<i64>,
@@ -219,6 +221,8 @@ pub struct ShardInfo {
 #[derive(Debug, Clone)]
 pub struct NextRemoval {
     pub name: String,
+    /// Of its records those that match; `None` means all.
+    pub query: Option<String>,
     pub reason: &'static str,
     /// Unix nanoseconds; for disk use an estimate.
     pub at: i64,

@@ -33,10 +33,14 @@ pub struct ShardsBody {
 struct ShardBody {
     /// `2026-11-22`, or `quarantine`.
     name: String,
-    /// `open`, `late` (it waits for late lines), `ended` (it is merged soon), or `sealed`: merged, its files with checksums.
+    /// `open`, `late` (it waits for late lines), `ended` (it is merged soon), `sealed`: merged, its files with checksums, or
+    /// `warm`: and on the warm volume.
     state: &'static str,
     records: u64,
+    /// Hot and warm.
     bytes: u64,
+    /// Of these, on the warm volume.
+    warm_bytes: u64,
     segments: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<String>,
@@ -54,7 +58,10 @@ struct RetentionBody {
 #[derive(Serialize, utoipa::ToSchema)]
 struct NextBody {
     name: String,
-    /// `age`, or `disk_use`.
+    /// Of its records those that match; where there is none, all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    /// `age`, `disk_use`, or `keep`.
     reason: &'static str,
     at: String,
 }
@@ -71,12 +78,17 @@ pub async fn shards(State(shared): State<Shared>, params: Result<Params, Problem
             state: shard.state,
             records: shard.records,
             bytes: shard.bytes,
+            warm_bytes: shard.warm_bytes,
             segments: shard.segments,
             oldest: shard.oldest.map(format_rfc3339),
             newest: shard.newest.map(format_rfc3339),
         };
-        let next =
-            |next: super::NextRemoval| NextBody { name: next.name, reason: next.reason, at: format_rfc3339(next.at) };
+        let next = |next: super::NextRemoval| NextBody {
+            name: next.name,
+            query: next.query,
+            reason: next.reason,
+            at: format_rfc3339(next.at),
+        };
         Ok(ShardsBody {
             took_ms: clock.took_ms(),
             shards: answer.shards.into_iter().map(shard).collect(),

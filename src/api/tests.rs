@@ -64,6 +64,7 @@ impl Backend for Fake {
             state: "sealed",
             records: 7,
             bytes: 9,
+            warm_bytes: 0,
             segments: 1,
             oldest: None,
             newest: None,

@@ -22,6 +22,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     super::grammars::open(&config)?;
     super::grammars::redactor(&config)?;
     super::alerts::open(&config)?;
+    serve::keep(&config)?;
     println!("beats  {}\nhttp   {}\ndata   {}", config.beats.listen, config.http.listen, config.data_dir.display());
     println!("the configuration can be used");
     Ok(())

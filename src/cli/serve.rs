@@ -105,6 +105,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let settings = pipeline::Settings {
         redactor: super::grammars::redactor(&config)?.map(Arc::new),
         alert: super::alerts::open(&config)?,
+        keep: keep(&config)?,
         ..settings(&config)
     };
     pipeline::run(settings, grammars, |at| {
@@ -158,6 +159,7 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         journal_segment_bytes: config.journal.segment_bytes,
         journal_disk_reserve_bytes: config.journal.disk_reserve_bytes,
         store: store_options(&config.store),
+        keep: Vec::new(),
         templates_bytes_max: config.templates.memory as usize,
         model_version: std::env::var("LOGHOUND_MODEL_VERSION").ok().filter(|version| !version.is_empty()),
         detect_bytes_max: config.detect.memory as usize,
@@ -172,6 +174,16 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
     }
 }
 
+/// The queries of `store.keep`, read.
+pub(super) fn keep(config: &Config) -> Result<Vec<pipeline::Keep>, super::Usage> {
+    let keep = config.store.keep.iter().map(|keep| {
+        let after_nanos = i64::try_from(keep.after.as_nanos()).unwrap_or(i64::MAX);
+        pipeline::Keep::new(keep.query.clone(), after_nanos)
+            .map_err(|error| super::Usage(format!("store.keep: {}", error.render(&keep.query))))
+    });
+    keep.collect()
+}
+
 /// Received batches that wait for a worker in memory; further ones wait in the journal. Bytes.
 const LIVE_BYTES_MAX: usize = 48 << 20;
 
@@ -182,7 +194,9 @@ fn store_options(config: &crate::config::Store) -> store::Options {
     let days = (days > 0).then_some(days);
     let ahead_nanos = i64::try_from(config.future_max.as_nanos()).unwrap_or(i64::MAX);
     let late_grace_nanos = i64::try_from(config.late_grace.as_nanos()).unwrap_or(i64::MAX);
+    let after_nanos = i64::try_from(config.warm_after.as_nanos()).unwrap_or(i64::MAX);
     store::Options {
+        warm: config.warm_dir.clone().map(|dir| store::WarmOptions { dir, after_nanos }),
         late_grace_nanos,
         believable: store::Believable { days, ahead_nanos },
         retention: store::Retention { days, bytes_max: (config.bytes_max > 0).then_some(config.bytes_max) },

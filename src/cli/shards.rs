@@ -81,6 +81,8 @@ struct Retention {
 #[derive(Debug, Serialize, Deserialize)]
 struct Next {
     name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
     reason: String,
     at: String,
 }
@@ -116,6 +118,10 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
     }
     writeln!(out)?;
     for next in &answer.next {
+        if let Some(query) = &next.query {
+            writeln!(out, "next: records of {} that match {query} are deleted at {}", next.name, next.at)?;
+            continue;
+        }
         let why = match next.reason.as_str() {
             "age" => "is older than what is kept",
             _ => "makes room: the store is as large as it may be",

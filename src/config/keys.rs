@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::values::{bytes, duration};
-use super::{ClientAuth, Config, Route};
+use super::{ClientAuth, Config, Keep, Route};
 
 pub struct Key {
     /// Dotted; the environment's name is `LOGHOUND_` and this in capitals, dots as underscores.
@@ -84,7 +84,16 @@ pub fn keys() -> Vec<Key> {
         key("store.late_grace", "how long after its end a day waits for late lines before it is sealed", |c, v| {
             put(&mut c.store.late_grace, duration(v))
         }),
+        key("store.warm_dir", "a directory on a larger, slower volume that sealed days move to", |c, v| {
+            put(&mut c.store.warm_dir, path(v).map(Some))
+        }),
+        key("store.warm_after", "how long after its end a sealed day moves to store.warm_dir", |c, v| {
+            put(&mut c.store.warm_after, duration(v))
+        }),
         key("store.retention", "how long days are kept; 0d keeps all", |c, v| put(&mut c.store.retention, duration(v))),
+        json("store.keep", "records that go before their day: [{query: 'namespace:dev', for: 3d}]", |c, v| {
+            put(&mut c.store.keep, keep(v))
+        }),
         key("store.bytes_max", "disk that all days may take before the oldest go; 0 keeps all", |c, v| {
             put(&mut c.store.bytes_max, bytes(v))
         }),
@@ -146,6 +155,19 @@ fn routes(text: &str) -> Result<Vec<Route>, String> {
         Some(route) => Err(format!("the rule for {} holds for every stream: name a field", route.grammar)),
         None => Ok(routes),
     }
+}
+
+fn keep(text: &str) -> Result<Vec<Keep>, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Entry {
+        query: String,
+        r#for: String,
+    }
+    let entries: Vec<Entry> = serde_saphyr::from_str(text)
+        .map_err(|error| format!("{error}\n  write a list such as [{{query: 'namespace:dev', for: 3d}}]"))?;
+    let entries = entries.into_iter().map(|entry| Ok(Keep { query: entry.query, after: duration(&entry.r#for)? }));
+    entries.collect()
 }
 
 fn masks(text: &str) -> Result<Vec<String>, String> {

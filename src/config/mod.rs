@@ -94,12 +94,26 @@ pub struct Store {
     pub commit_interval: Duration,
     /// How long after its end a day waits for late lines before it is sealed.
     pub late_grace: Duration,
+    pub warm_dir: Option<PathBuf>,
+    /// From the end of a day.
+    pub warm_after: Duration,
+    /// What is kept for a shorter time.
+    pub keep: Vec<Keep>,
     /// In whole days; 0 keeps all.
     pub retention: Duration,
     /// Bytes; 0 keeps all.
     pub bytes_max: u64,
     /// Lines from further in the future are quarantined.
     pub future_max: Duration,
+}
+
+/// Records that are kept for a shorter time than their days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep {
+    /// In the query language; the room that it is for reads it.
+    pub query: String,
+    /// From the end of a record's day.
+    pub after: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,6 +176,9 @@ impl Default for Config {
                 workers: 0,
                 commit_interval: Duration::from_secs(1),
                 late_grace: Duration::from_secs(3_600),
+                keep: Vec::new(),
+                warm_dir: None,
+                warm_after: Duration::from_secs(2 * 86_400),
                 retention: Duration::from_secs(30 * 86_400),
                 bytes_max: 0,
                 future_max: Duration::from_secs(86_400),

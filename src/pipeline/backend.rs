@@ -260,7 +260,12 @@ impl Backend for Pipeline {
     }
 
     fn shards(&self) -> ShardsAnswer {
-        super::retention::shards(&self.context.store, self.context.clock.now(), self.context.disk_free_bytes())
+        super::retention::shards(
+            &self.context.store,
+            &self.context.keep,
+            self.context.clock.now(),
+            self.context.disk_free_bytes(),
+        )
     }
 
     fn erase_preview(&self, request: EraseRequest, deadline: Instant) -> Result<ErasePreview, QueryError> {

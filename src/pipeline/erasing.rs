@@ -32,7 +32,7 @@ const AUDIT: &str = "audit.ndjson";
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const RETRIES_MAX: u32 = 600;
 /// Looking at one day may take so long.
-const DAY_TIME_MAX: Duration = Duration::from_secs(3_600);
+pub(super) const DAY_TIME_MAX: Duration = Duration::from_secs(3_600);
 
 /// What is to be deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ pub struct Erasing {
 
 /// Why a day stays as it is.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error("{0}")]
@@ -266,11 +266,22 @@ fn erase_day(context: &Context, task: &Task, day: i32) -> Result<u64, Failure> {
             }
         }
     };
+    erase(context, rewrite, &expr, between(&task.wish), &|| !stopping())
+}
+
+/// Takes what matches out of a day; how many records went.
+pub(super) fn erase(
+    context: &Context,
+    rewrite: store::Rewrite,
+    expr: &query::Expr,
+    between: Between,
+    go_on: &dyn Fn() -> bool,
+) -> Result<u64, Failure> {
     let deadline = Instant::now() + DAY_TIME_MAX;
-    let found = context.engine.documents(rewrite.view(), &expr, between(&task.wish), deadline);
+    let found = context.engine.documents(rewrite.view(), expr, between, deadline);
     let found = found.map_err(|stop| Refusal::Search(stop.to_string()))?;
     let deleted = found.iter().map(|(_, docs)| docs.len() as u64).sum();
-    if rewrite.erase(&found, &|| !stopping())? { Ok(deleted) } else { Err(Failure::Stopped) }
+    if rewrite.erase(&found, go_on)? { Ok(deleted) } else { Err(Failure::Stopped) }
 }
 
 fn between(wish: &Wish) -> Between {

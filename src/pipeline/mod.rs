@@ -13,6 +13,7 @@ mod documents;
 mod erasing;
 mod indexer;
 mod intake;
+mod keeping;
 mod live;
 mod lock;
 mod patterns;
@@ -43,6 +44,7 @@ use tracing::{error, info, warn};
 pub use backend::Pipeline;
 pub use clock::Clock;
 pub use detecting::Detecting;
+pub use keeping::Keep;
 pub use lock::{DataDirLock, LockError};
 pub use restore::{RestoreError, Restored, copy_files, restore};
 pub use tail::TailHub;
@@ -95,6 +97,8 @@ pub struct Context {
     pub dedupe: DedupeLimits,
     pub workers: usize,
     pub commit_interval: Duration,
+    /// Records that are kept for a shorter time than their days.
+    pub keep: Vec<Keep>,
     pub data_dir: PathBuf,
     /// The days are a copy that is only looked at.
     pub is_copy: bool,
@@ -165,6 +169,8 @@ pub struct Settings {
     pub journal_segment_bytes: u64,
     pub journal_disk_reserve_bytes: u64,
     pub store: store::Options,
+    /// Records that are kept for a shorter time than their days.
+    pub keep: Vec<Keep>,
     /// Memory for templates; 0 mines none.
     pub templates_bytes_max: usize,
     /// Memory for the detectors; 0 watches nothing.
@@ -352,6 +358,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         clock: Clock,
         limits: settings.beats.limits,
         data_dir: settings.data_dir.clone(),
+        keep: settings.keep.clone(),
         is_copy: settings.is_copy,
         dedupe: settings.dedupe,
         workers: settings.workers,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::{error, info};
 
-use super::Context;
+use super::{Context, Keep};
 use crate::api::{NextRemoval, ShardInfo, ShardsAnswer};
 use crate::record::time::{self, NANOS_PER_DAY};
 use crate::store::{QUARANTINE, ShardState, ShardView, Store, shard_name};
@@ -33,7 +33,7 @@ pub fn enforce(context: &Context) {
 }
 
 /// The shards and what is to become of them. `free`: bytes free on their disk, where that is known.
-pub fn shards(store: &Store, now: i64, free: Option<u64>) -> ShardsAnswer {
+pub fn shards(store: &Store, keep: &[Keep], now: i64, free: Option<u64>) -> ShardsAnswer {
     let retention = store.retention();
     let views = store.shards();
     let states: HashMap<i32, ShardState> = store.states(now).into_iter().collect();
@@ -46,14 +46,24 @@ pub fn shards(store: &Store, now: i64, free: Option<u64>) -> ShardsAnswer {
     let mut next: Vec<NextRemoval> = Vec::new();
     if let (Some(oldest), Some(kept)) = (oldest, retention.days) {
         let at = i64::from(oldest.day) + i64::from(kept);
-        next.push(NextRemoval { name: shard_name(oldest.day), reason: "age", at: at * NANOS_PER_DAY });
+        next.push(NextRemoval { name: shard_name(oldest.day), query: None, reason: "age", at: at * NANOS_PER_DAY });
     }
     if let (Some(last), Some(max)) = (views.last(), retention.bytes_max)
         && let Some(days) = days(max.saturating_sub(bytes))
     {
         // A store that grows by next to nothing is not full within any time worth telling.
         let at = now.saturating_add((days.min(36_500.0) * NANOS_PER_DAY as f64) as i64);
-        next.push(NextRemoval { name: shard_name(last.day), reason: "disk_use", at });
+        next.push(NextRemoval { name: shard_name(last.day), query: None, reason: "disk_use", at });
+    }
+    for keep in keep {
+        // The oldest day that still has them.
+        let days = views.iter().rev().map(|view| view.day).filter(|day| *day != QUARANTINE && keep.due(*day) > now);
+        next.extend(days.take(1).map(|day| NextRemoval {
+            name: shard_name(day),
+            query: Some(keep.query.clone()),
+            reason: "keep",
+            at: keep.due(day),
+        }));
     }
     next.sort_by_key(|removal| removal.at);
     ShardsAnswer {
@@ -82,6 +92,7 @@ fn info_of(view: &ShardView, state: &'static str) -> ShardInfo {
         state,
         records: view.docs(),
         bytes: view.bytes(),
+        warm_bytes: view.warm_bytes(),
         segments,
         oldest: known.then_some(oldest),
         newest: known.then_some(newest),

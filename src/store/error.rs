@@ -27,6 +27,17 @@ pub enum Error {
          a copy, and check the disk"
     )]
     Damaged { day: String, file: PathBuf },
+    #[error("store.warm_dir {path}: {source}; mount the volume, or make the directory")]
+    NoWarm { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} says that the directory belongs to the store at {owner}, not to the one at {ours}: name another as \
+         store.warm_dir. If that store was moved here, write its new place into the file"
+    )]
+    WarmOwner { path: PathBuf, owner: String, ours: PathBuf },
+    #[error(
+        "{day} has files on a warm volume that is not there ({target}): mount it, or move {day} away to go on without the day"
+    )]
+    Away { day: PathBuf, target: PathBuf },
     #[error("shard {day}: {what} at byte {offset} of streams.log")]
     Streams { day: String, offset: u64, what: &'static str },
 }

@@ -23,6 +23,7 @@ mod shard;
 mod snapshot;
 mod streams;
 mod templates;
+mod warm;
 pub mod words;
 mod worker;
 
@@ -41,6 +42,7 @@ pub use templates::{OpenedRegistry, TemplateRegistry};
 // A file of this format is read by a fuzz target; nothing else outside has a use for it.
 #[doc(hidden)]
 pub use streams::{Known, StreamTable};
+pub use warm::WarmOptions;
 pub use worker::{Cut, Worker};
 
 /// Limits of the store.
@@ -65,6 +67,8 @@ pub struct Options {
     /// Lines of other times are quarantined.
     pub believable: Believable,
     pub retention: Retention,
+    /// Where sealed days move to; `None` keeps them where they are.
+    pub warm: Option<WarmOptions>,
 }
 
 impl Default for Options {
@@ -80,6 +84,7 @@ impl Default for Options {
             late_grace_nanos: 3_600 * crate::record::time::NANOS_PER_SECOND,
             believable: Believable { days: None, ahead_nanos: i64::MAX },
             retention: Retention::default(),
+            warm: None,
         }
     }
 }

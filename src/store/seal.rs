@@ -32,7 +32,7 @@ pub struct Seal {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Sum {
+pub(super) struct Sum {
     bytes: u64,
     crc32: u32,
 }
@@ -105,6 +105,11 @@ impl Seal {
         }
     }
 
+    /// What was sealed: names and their sums.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &Sum)> {
+        self.files.iter().map(|(name, sum)| (name.as_str(), sum))
+    }
+
     /// What is not as it was sealed: a line a file. Empty when all is well.
     pub fn differences(&self, dir: &Path) -> Vec<String> {
         let as_fast = Pace { bytes_per_second: 0 };
@@ -121,6 +126,23 @@ impl Seal {
 }
 
 fn sum(path: &Path, pace: Pace, go_on: &dyn Fn() -> bool) -> io::Result<Option<Sum>> {
+    read(path, pace, go_on, |_| Ok(()))
+}
+
+/// Copies a file, durably. `go_on` is asked about every MiB; `None` when it said no.
+pub(super) fn copy(from: &Path, to: &Path, pace: Pace, go_on: &dyn Fn() -> bool) -> io::Result<Option<Sum>> {
+    let mut copied = File::create(to)?;
+    let sum = read(from, pace, go_on, |chunk| copied.write_all(chunk))?;
+    copied.sync_all()?;
+    Ok(sum)
+}
+
+fn read(
+    path: &Path,
+    pace: Pace,
+    go_on: &dyn Fn() -> bool,
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<Option<Sum>> {
     let mut file = File::open(path)?;
     let mut chunk = vec![0; CHUNK_BYTES];
     let (mut hasher, mut bytes) = (crc32fast::Hasher::new(), 0u64);
@@ -130,6 +152,7 @@ fn sum(path: &Path, pace: Pace, go_on: &dyn Fn() -> bool) -> io::Result<Option<S
             return Ok(Some(Sum { bytes, crc32: hasher.finalize() }));
         }
         hasher.update(&chunk[..read]);
+        each(&chunk[..read])?;
         bytes += read as u64;
         if !go_on() {
             return Ok(None);

@@ -24,6 +24,7 @@ use super::merge::Tiered;
 use super::schema::{self, Fields};
 use super::seal::{Pace, Seal};
 use super::streams::{Damage, GrammarEntry, Known, Snapshot, StreamEntry, StreamTable, normal_path};
+use super::warm::{self, Warm};
 use crate::record::{GrammarRef, PATH_SEPARATOR, Stream};
 
 /// What a commit says of itself, in tantivy's `meta.json`.
@@ -57,12 +58,15 @@ pub struct Shard {
     committed: AtomicU64,
     commits: AtomicU64,
     merge: Tiered,
-    reader: IndexReader,
+    /// Opened anew when files have moved: tantivy maps a path once as long as any map of it is held.
+    reader: Mutex<IndexReader>,
     view: ArcSwap<ShardView>,
     write: Mutex<Write>,
     /// Deleted: nothing is added any more.
     retired: AtomicBool,
     sealed: AtomicBool,
+    /// All of its segment files are on the warm volume.
+    warm: AtomicBool,
     /// A seal is being made: its merge keeps the writer open.
     sealing: AtomicBool,
 }
@@ -119,17 +123,18 @@ impl Shard {
         }
         let payload = payload(&metas).map_err(read)?;
         remove_orphans(&dir, &metas.list_segment_files())?;
-        let sealed = match Seal::read(&dir) {
-            Ok(seal) => seal.is_some(),
+        let (sealed, warm) = match Seal::read(&dir) {
+            Ok(Some(seal)) => (true, options.warm.is_some() && warm::is_warm(&dir, &seal)),
+            Ok(None) => (false, false),
             // A damaged seal says nothing of the day: it is checked and sealed again.
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 Seal::remove(&dir)?;
-                false
+                (false, false)
             }
             Err(error) => return Err(Error::io(&dir)(error)),
         };
         let (streams, damage) = StreamTable::open(&dir, payload.known, options.paths_max).map_err(Error::io(&dir))?;
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(read)?;
+        let reader = reader(&index).map_err(read)?;
         let view = ShardView {
             day,
             fields,
@@ -148,11 +153,12 @@ impl Shard {
             committed: AtomicU64::new(payload.position),
             commits: AtomicU64::new(0),
             merge,
-            reader,
+            reader: Mutex::new(reader),
             view: ArcSwap::from_pointee(view),
             write: Mutex::default(),
             retired: AtomicBool::new(false),
             sealed: AtomicBool::new(sealed),
+            warm: AtomicBool::new(warm),
             sealing: AtomicBool::new(false),
         };
         Ok((shard, damage))
@@ -257,7 +263,11 @@ impl Shard {
 
     /// Shows readers the last commit and the merges since.
     fn refresh(&self) -> Result<(), Error> {
-        self.reader.reload().map_err(|source| Error::Read { day: self.name(), source })?;
+        let searcher = {
+            let reader = self.reader.lock();
+            reader.reload().map_err(|source| Error::Read { day: self.name(), source })?;
+            reader.searcher()
+        };
         let old = self.view.load();
         let table = {
             let streams = self.streams.lock();
@@ -267,7 +277,7 @@ impl Shard {
             day: self.day,
             fields: self.fields,
             dir: self.dir.clone(),
-            searcher: self.reader.searcher(),
+            searcher,
             position: self.committed(),
             table,
         }));
@@ -387,6 +397,7 @@ impl Shard {
         if self.sealed.load(Ordering::Acquire) {
             Seal::remove(&self.dir)?;
             self.sealed.store(false, Ordering::Release);
+            self.warm.store(false, Ordering::Release);
         }
         Ok(())
     }
@@ -455,6 +466,39 @@ impl Shard {
         Ok(true)
     }
 
+    /// Moves a sealed day to the warm volume. Where a late line took the seal off meanwhile, or `go_on` said no, the answer is
+    /// `false` and the day is where it was. Commits wait only for the links.
+    pub fn cool(&self, warm: &Warm, pace: Pace, go_on: &dyn Fn() -> bool) -> Result<bool, Error> {
+        if self.is_warm() {
+            return Ok(true);
+        }
+        let Some(seal) = Seal::read(&self.dir).map_err(Error::io(&self.dir))? else { return Ok(false) };
+        match warm.copy(&self.dir, &seal, pace, go_on) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            // A late line began a merge that took files away.
+            Err(_) if !self.is_sealed() => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let write = self.write.lock();
+        if !self.is_sealed() || self.is_retired() || write.writer.is_some() {
+            return Ok(false);
+        }
+        // The files are those of this seal: a seal of later files would have been put on by this thread.
+        warm.link(&self.dir, &seal)?;
+        self.warm.store(true, Ordering::Release);
+        let read = |source| Error::Read { day: self.name(), source };
+        let mut moved = Index::open_in_dir(&self.dir).map_err(read)?;
+        moved.set_tokenizers(schema::tokenizers());
+        *self.reader.lock() = reader(&moved).map_err(read)?;
+        self.refresh()?;
+        Ok(true)
+    }
+
+    pub fn is_warm(&self) -> bool {
+        self.warm.load(Ordering::Acquire)
+    }
+
     /// Whether nothing was committed since, nothing waits for a commit, and nobody writes the day anew.
     fn is_still(&self, write: &Write, commits: u64) -> bool {
         write.pending.is_empty()
@@ -506,10 +550,20 @@ impl ShardView {
         self.searcher.num_docs()
     }
 
-    /// Bytes on disk, files of running merges included; looks at the directory.
+    /// Bytes on disk, hot and warm, files of running merges included; looks at the directory.
     pub fn bytes(&self) -> u64 {
+        self.count_bytes(|_| true)
+    }
+
+    /// Those of them on the warm volume.
+    pub fn warm_bytes(&self) -> u64 {
+        self.count_bytes(|file| file.is_symlink())
+    }
+
+    fn count_bytes(&self, counts: impl Fn(&Path) -> bool) -> u64 {
         let Ok(files) = fs::read_dir(&self.dir) else { return 0 };
-        files.flatten().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+        let files = files.flatten().map(|file| file.path()).filter(|file| counts(file));
+        files.filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
     }
 
     /// Field names that `kw`, `ident` and `num` know here, segments joined by `\u{1}`.
@@ -533,6 +587,10 @@ impl ShardView {
     }
 }
 
+fn reader(index: &Index) -> tantivy::Result<IndexReader> {
+    index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()
+}
+
 /// Segments to make one, none with more than `docs_max` records: tantivy counts them in 31 bits, and a merge needs memory.
 fn merge_groups(mut segments: Vec<SegmentMeta>, docs_max: u64) -> Vec<Vec<SegmentId>> {
     segments.sort_by_key(|segment| std::cmp::Reverse(segment.num_docs()));
@@ -550,12 +608,12 @@ fn merge_groups(mut segments: Vec<SegmentMeta>, docs_max: u64) -> Vec<Vec<Segmen
     groups.into_iter().map(|(_, group)| group).filter(|group| group.len() > 1).collect()
 }
 
-/// Segment files that no commit names: a crash came between a cut and its commit.
+/// Segment files that no commit names: a crash came between a cut and its commit; and links that were not finished.
 fn remove_orphans(dir: &Path, living: &HashSet<PathBuf>) -> Result<(), Error> {
     for file in fs::read_dir(dir).map_err(Error::io(dir))? {
         let file = file.map_err(Error::io(dir))?;
         let name = PathBuf::from(file.file_name());
-        if is_segment_file(&name) && !living.contains(&name) {
+        if (is_segment_file(&name) && !living.contains(&name)) || warm::is_unfinished(&name) {
             fs::remove_file(file.path()).map_err(Error::io(file.path()))?;
         }
     }

@@ -173,7 +173,8 @@ fn link_commit(from: &Path, to: &Path, how: Link, metas: &[u8]) -> io::Result<(u
         }
         let (old, new) = (file.path(), to.join(&name));
         match how {
-            Link::Hard => match fs::hard_link(&old, &new) {
+            // Of a file on the warm volume, not of the link to it.
+            Link::Hard => match fs::hard_link(fs::canonicalize(&old)?, &new) {
                 Err(error) if error.kind() == ErrorKind::CrossesDevices => {
                     fs::copy(&old, &new)?;
                     fs::File::open(&new)?.sync_all()?;

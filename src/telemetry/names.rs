@@ -107,6 +107,9 @@ pub const SEARCHABLE_LAG_SECONDS: Name =
     name("loghound_store_searchable_lag_seconds", "from a batch's arrival to its records being searchable");
 pub const SHARDS: Name = name("loghound_store_shards", "daily shards that serve");
 pub const SHARDS_SEALED: Name = name("loghound_store_shards_sealed_total", "daily shards merged and sealed");
+pub const SHARDS_WARMED: Name = name("loghound_store_shards_warmed_total", "daily shards moved to the warm volume");
+pub const RECORDS_EXPIRED: Name =
+    name("loghound_store_records_expired_total", "records deleted before their day, as store.keep says");
 pub const SHARDS_DELETED: Name = name("loghound_store_shards_deleted_total", "shards deleted, by reason");
 pub const REMOVALS: &[&str] = &["age", "disk_use"];
 pub const SHARDS_DAMAGED: Name = name("loghound_store_shards_set_aside", "daily shards set aside as damaged");

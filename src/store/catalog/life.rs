@@ -1,4 +1,4 @@
-//! The life of a day: open, late (a grace for lines that come after it), ended, sealed.
+//! The life of a day: open, late (a grace for lines that come after it), ended, sealed, warm.
 //!
 //! What a day is, is told by the clock and by its directory alone, so there is no state to lose: a crash at any point
 //! leaves a day that is taken up again by the next [`Store::seal_ended`]. A late line for a sealed day takes the seal off
@@ -29,6 +29,8 @@ pub enum ShardState {
     Ended,
     /// Merged, and its files have checksums.
     Sealed,
+    /// Sealed, and its files are on the warm volume.
+    Warm,
 }
 
 impl ShardState {
@@ -38,6 +40,7 @@ impl ShardState {
             Self::Late => "late",
             Self::Ended => "ended",
             Self::Sealed => "sealed",
+            Self::Warm => "warm",
         }
     }
 }
@@ -66,6 +69,33 @@ impl Store {
         (sealed, failed)
     }
 
+    /// Moves sealed days that are old enough to the warm volume, oldest first, and names them; removes there what no day needs
+    /// any more. One thread at a time. Like [`Store::seal_ended`], of which it is the next step.
+    pub fn cool_sealed(&self, now: i64, go_on: &dyn Fn() -> bool) -> (Vec<i32>, Option<Error>) {
+        let options = &self.catalog.options;
+        let (mut moved, mut failed) = (Vec::new(), None);
+        let (Some(warm), Some(when)) = (&self.catalog.warm, &options.warm) else { return (moved, failed) };
+        let pace = Pace { bytes_per_second: options.seal_bytes_per_second };
+        for shard in self.catalog.all() {
+            if !go_on() {
+                break;
+            }
+            let is_due = now.saturating_sub(end(shard.day)) >= when.after_nanos;
+            if !is_due || state(&shard, now, options.late_grace_nanos) != ShardState::Sealed {
+                continue;
+            }
+            match shard.cool(warm, pace, go_on) {
+                Ok(true) => moved.push(shard.day),
+                Ok(false) => {}
+                Err(error) => _ = failed.get_or_insert(error),
+            }
+        }
+        if let Err(error) = warm.sweep(&self.catalog.root) {
+            failed.get_or_insert(error);
+        }
+        (moved, failed)
+    }
+
     /// Where each day is in its life at `now`, newest first: (UTC day, state).
     pub fn states(&self, now: i64) -> Vec<(i32, ShardState)> {
         let grace = self.catalog.options.late_grace_nanos;
@@ -82,6 +112,9 @@ fn state(shard: &Shard, now: i64, grace_nanos: i64) -> ShardState {
     // The quarantine has no end.
     if shard.day == QUARANTINE {
         return ShardState::Open;
+    }
+    if shard.is_warm() {
+        return ShardState::Warm;
     }
     if shard.is_sealed() {
         return ShardState::Sealed;

@@ -22,6 +22,7 @@ use super::retention::{self, Removal, Retention};
 use super::rewrite::Rewrite;
 use super::schema::{self, Fields};
 use super::shard::{Shard, ShardView, sync_dir};
+use super::warm::{self, Warm};
 use super::worker::{Cut, Worker};
 use super::{Options, streams};
 
@@ -42,6 +43,7 @@ pub(super) struct Catalog {
     fields: Fields,
     pub(super) shards: RwLock<BTreeMap<i32, Arc<Shard>>>,
     set_aside: Vec<SetAside>,
+    pub(super) warm: Option<Warm>,
     /// One commit at a time.
     pub(super) commit: Mutex<()>,
     /// Holds the directory for this process.
@@ -77,7 +79,9 @@ impl Store {
         let (_, fields) = schema::schema();
         let mut shards = BTreeMap::new();
         let mut set_aside = Vec::new();
+        let warm = options.warm.as_ref().map(|warm| Warm::open(&warm.dir, &root)).transpose()?;
         for day in days(&root, true)? {
+            warm::check_links(&root.join(shard_name(day)))?;
             match Shard::open(&root, day, fields, &options) {
                 Ok((shard, damage)) => {
                     set_aside.extend(damage.map(|damage| gap(&shard, &damage)));
@@ -89,7 +93,7 @@ impl Store {
             }
         }
         let shards = RwLock::new(shards);
-        let catalog = Catalog { root, options, fields, shards, set_aside, commit: Mutex::new(()), _lock: lock };
+        let catalog = Catalog { root, options, fields, shards, set_aside, warm, commit: Mutex::new(()), _lock: lock };
         Ok(Self { catalog: Arc::new(catalog) })
     }
 
