@@ -1,5 +1,5 @@
 //! `loghound shards list` shows the days on disk, how large they are, and what is deleted next; `verify` reads every file
-//! against its checksum.
+//! against its checksum; `repair` saves what can be saved, `restore` puts copies back.
 
 use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
@@ -26,6 +26,8 @@ enum Command {
     List(ListArgs),
     /// Read every file against its checksum. Needs no server, and changes nothing.
     Verify(VerifyArgs),
+    /// Make a damaged day serve what can be saved of it, in a data directory that no server has open.
+    Repair(RepairArgs),
     /// Put days of a snapshot or a copy back into a data directory that no server has open.
     Restore(RestoreArgs),
 }
@@ -39,6 +41,14 @@ struct VerifyArgs {
     /// How it is written.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct RepairArgs {
+    /// A day such as 2026-11-22, or one that was set aside, such as 2026-11-22.damaged-1.
+    day: String,
+    #[arg(long, value_name = "DIR", default_value = "./loghound-data", env = "LOGHOUND_DATA_DIR")]
+    data_dir: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -91,6 +101,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::List(args) => super::block_on(list(args))?,
         Command::Verify(args) => verify(&args),
+        Command::Repair(args) => repair(&args),
         Command::Restore(args) => restore(&args),
     }
 }
@@ -166,11 +177,34 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
     match verified.iter().filter(|day| !day.problems.is_empty()).count() {
         0 => Ok(()),
         damaged => Err(anyhow!(
-            "{damaged} of {} days are damaged: stop loghound, put a copy of the day in its place, and verify again. A day \
+            "{damaged} of {} days are damaged: stop loghound and put a copy of the day in its place (`loghound shards restore`), or save what can be \
+             saved (`loghound shards repair DAY`). A day \
              that was being written meanwhile may only seem so",
             verified.len()
         )),
     }
+}
+
+fn repair(args: &RepairArgs) -> anyhow::Result<()> {
+    let grammars = super::grammars::open(&Default::default())?;
+    let done = pipeline::repair(&args.data_dir, &args.day, &grammars)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{} serves again: {} records were sound", done.name, done.sound)?;
+    if done.rebuilt > 0 {
+        writeln!(out, "{} records were indexed anew; nothing of them is lost", done.rebuilt)?;
+    }
+    if done.added > 0 {
+        writeln!(out, "{} records had come since, and were added to it", done.added)?;
+    }
+    if done.lost > 0 {
+        writeln!(
+            out,
+            "{} records could not be trusted and were left out: a snapshot or copy may have them",
+            done.lost
+        )?;
+    }
+    writeln!(out, "the day as it was is kept as {}: delete it when all is well", done.kept_at.display())?;
+    Ok(())
 }
 
 fn restore(args: &RestoreArgs) -> anyhow::Result<()> {

@@ -5,7 +5,6 @@
 //! process ended. A day changes in one commit ([`store::Rewrite`](crate::store::Rewrite)), so that no query sees half of
 //! it. Lines keep their time and their place in it; those received meanwhile are parsed by the new grammars anyway.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,18 +16,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use tracing::{error, info, warn};
 
+use super::stored::{Day, Line};
 use super::templates::Templates;
 use crate::parse::redact::Redactor;
 use crate::parse::template::Text;
-use crate::parse::{Grammar, Grammars, Parser};
+use crate::parse::{Grammars, Parser};
 use crate::query::Between;
-use crate::record::{Event, Fields, Record, Stream, time};
-use crate::store::{self, Documents, ShardView, Store};
+use crate::record::{Record, time};
+use crate::store::{self, Store};
 
 const FILE: &str = "reparse.json";
-
-/// Documents between two looks at whether to stop.
-const STOP_CHECK_DOCS: u32 = 1024;
 
 /// What is to be parsed anew.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +38,12 @@ pub struct Wish {
     pub grammar: Option<String>,
     /// Lines that have a grammar too, not only those without.
     pub all: bool,
+}
+
+impl Wish {
+    pub(super) fn between(&self) -> Between {
+        Between { from: self.from, to: self.to }
+    }
 }
 
 /// Why a wish is not granted.
@@ -175,10 +178,11 @@ impl Reparse {
         let mut preview = Preview::default();
         let mut changes: BTreeMap<(Option<String>, Option<String>), Change> = BTreeMap::new();
         for shard in self.shared.store.shards() {
-            if !between(wish).overlaps(shard.day) {
+            if !wish.between().overlaps(shard.day) {
                 continue;
             }
-            let mut day = Day::new(&shard, &parser, &self.shared, wish);
+            let shared = &self.shared;
+            let day = Day::new(&shard, &shared.grammars, &parser, shared.redactor.as_deref(), Some(wish));
             let seen = day.each(
                 |_| true,
                 || if Instant::now() > deadline { Err(Failure::Stopped) } else { Ok(()) },
@@ -216,7 +220,7 @@ impl Reparse {
     pub fn begin(&self, wish: Wish) -> Result<(), Refusal> {
         check(&wish, &self.shared.grammars.current())?;
         let days: Vec<i32> = self.shared.store.committed().into_iter().map(|(day, _)| day).collect();
-        let days = days.into_iter().filter(|day| between(&wish).overlaps(*day)).collect();
+        let days = days.into_iter().filter(|day| wish.between().overlaps(*day)).collect();
         let task = Task { wish, days, days_done: 0 };
         {
             let mut progress = self.shared.progress.lock();
@@ -313,7 +317,7 @@ impl Shared {
         let stop = || if self.stop.load(Ordering::Acquire) { Err(Failure::Stopped) } else { Ok(()) };
         for reader in view.searcher().segment_readers() {
             let id = reader.segment_id();
-            let mut looked = Day::new(&view, &parser, self, wish);
+            let looked = Day::new(&view, &self.grammars, &parser, self.redactor.as_deref(), Some(wish));
             let (mut changed, mut examined, mut unknown) = (0, 0, false);
             looked.each(
                 |other| other == id,
@@ -386,146 +390,7 @@ fn check(wish: &Wish, parser: &Parser) -> Result<(), Refusal> {
     }
 }
 
-fn between(wish: &Wish) -> Between {
-    Between { from: wish.from, to: wish.to }
-}
-
 /// A grammar as a person tells its versions apart.
 fn named((name, version): (&str, u64)) -> String {
     format!("{name}@{version:x}")
-}
-
-fn mask<'t>(redactor: Option<&Redactor>, text: Option<&'t str>) -> Option<Cow<'t, str>> {
-    text.map(|text| redactor.map_or(Cow::Borrowed(text), |redactor| redactor.mask(text)))
-}
-
-/// A stored line, parsed anew.
-struct Line<'l> {
-    event: &'l Event<'l>,
-    text: &'l str,
-    /// The grammar it has, by name and version.
-    old: Option<(&'l str, u64)>,
-    /// The id of its template.
-    template: Option<u64>,
-    /// The grammar it gets, and what that finds.
-    new: Option<Arc<Grammar>>,
-    fields: &'l Fields<'l>,
-    /// Whether `new` says what the line is; else its grammar does not load.
-    settled: bool,
-    /// Whether a mask hides something that was kept so far.
-    masked: bool,
-}
-
-impl Line<'_> {
-    fn gets(&self) -> Option<(&str, u64)> {
-        self.new.as_ref().map(|grammar| (grammar.name, grammar.version))
-    }
-
-    fn changed(&self) -> bool {
-        self.settled && (self.masked || self.old != self.gets())
-    }
-}
-
-/// A day's lines, looked at with the grammars of now.
-struct Day<'d> {
-    view: &'d ShardView,
-    parser: &'d Parser,
-    redactor: Option<&'d Redactor>,
-    grammars: Vec<Option<Arc<Grammar>>>,
-    streams: Vec<Arc<Stream>>,
-    wish: &'d Wish,
-}
-
-impl<'d> Day<'d> {
-    fn new(view: &'d ShardView, parser: &'d Parser, shared: &'d Shared, wish: &'d Wish) -> Self {
-        let known = view.grammars().iter().map(|g| shared.grammars.version(&g.name, g.version, &g.source)).collect();
-        let stream = |entry: &Arc<store::StreamEntry>| {
-            Arc::new(Stream {
-                key: entry.key,
-                fields: entry.fields.clone(),
-                canonical: String::new(),
-                sender: entry.sender.clone(),
-                identity_seed: entry.identity_seed,
-                memory: Default::default(),
-            })
-        };
-        let streams = view.streams().iter().map(stream).collect();
-        Self { view, parser, redactor: shared.redactor.as_deref(), grammars: known, streams, wish }
-    }
-
-    /// Calls `found` with every record of the segments meant, those outside the wish as they are.
-    fn each(
-        &mut self,
-        segment: impl Fn(tantivy::index::SegmentId) -> bool,
-        stop: impl Fn() -> Result<(), Failure>,
-        mut found: impl FnMut(&Line<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        for reader in self.view.searcher().segment_readers().iter().filter(|reader| segment(reader.segment_id())) {
-            let documents = Documents::open(reader, self.view.fields)?;
-            for doc in reader.doc_ids_alive() {
-                if doc.is_multiple_of(STOP_CHECK_DOCS) {
-                    stop()?;
-                }
-                self.one(&documents, doc, &mut found)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn one(
-        &self,
-        documents: &Documents<'_>,
-        doc: u32,
-        found: &mut impl FnMut(&Line<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let stored = documents.stored(doc)?;
-        let number = documents.streams.first(doc).unwrap_or(u64::MAX) as usize;
-        let Some(stream) = self.streams.get(number) else { return Ok(()) };
-        let timestamp = documents.timestamps.first(doc).unwrap_or(0);
-        let old = documents.grammars.first(doc).map(|number| number as usize);
-        let meant = stored.line().is_some() && between(self.wish).holds(timestamp) && (self.wish.all || old.is_none());
-        let redactor = self.redactor.filter(|_| meant);
-        let (message, extra) = (mask(redactor, stored.line()), mask(redactor, stored.extra()));
-        let masked = [&message, &extra].into_iter().any(|text| matches!(text, Some(Cow::Owned(_))));
-        let event = Event {
-            stream: Arc::clone(stream),
-            timestamp,
-            message: message.as_deref(),
-            offset: documents.offsets.first(doc),
-            mark: documents.marks.first(doc).unwrap_or(0),
-            positioned: true,
-            extra: extra.as_deref(),
-        };
-        let entry = old.and_then(|number| self.view.grammars().get(number));
-        let known = old.and_then(|number| self.grammars.get(number).cloned().flatten());
-        let mut fields = Fields::new();
-        let text = message.as_deref().unwrap_or_default();
-        let mut settled = true;
-        let mut new = None;
-        if meant {
-            new = match self.wish.grammar.as_deref() {
-                None | Some("auto") => self.parser.parse(stream, text, &mut fields),
-                Some(name) => self
-                    .parser
-                    .grammars()
-                    .iter()
-                    .find(|grammar| grammar.name == name)
-                    .filter(|g| g.parse_line(text, &mut fields)),
-            }
-            .cloned();
-        }
-        // What the wish does not speak of stays as it is.
-        if !meant || (new.is_none() && self.wish.grammar.is_some()) {
-            settled = old.is_none() || known.as_ref().is_some_and(|grammar| grammar.parse_line(text, &mut fields));
-            new = known;
-            // What a mask left of the line is no longer of its grammar: it is kept whole, and what was hidden is not.
-            if masked && !settled {
-                (settled, new) = (true, None);
-            }
-        }
-        fields.leave_envelope_alone();
-        let old = entry.map(|entry| (&*entry.name, entry.version));
-        let template = documents.templates.first(doc);
-        found(&Line { event: &event, text, old, template, new, fields: &fields, settled, masked })
-    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::lock::{DataDirLock, LockError};
 use crate::journal::{self, Journal};
-use crate::store::{self, Options, Store, shard_name};
+use crate::store::{self, shard_name};
 
 /// A day that was put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,9 +69,8 @@ pub fn restore(data_dir: &Path, from: &Path, only: &[i32]) -> Result<Vec<Restore
 }
 
 /// The journal position up to which everything is in the days; an error where it holds more.
-fn drained(data_dir: &Path, root: &Path) -> Result<u64, RestoreError> {
-    let store = Store::open(root, Options::default())?;
-    let held = store.committed().iter().map(|(_, position)| *position).max().unwrap_or(0);
+pub(super) fn drained(data_dir: &Path, root: &Path) -> Result<u64, RestoreError> {
+    let held = store::highest_position(root)?;
     let dir = data_dir.join("journal");
     if !dir.exists() {
         return Ok(held);

@@ -18,7 +18,7 @@ use super::seal::Seal;
 use super::shard::{is_segment_file, sync_dir};
 use super::{seal, streams};
 
-const META: &str = "meta.json";
+pub(super) const META: &str = "meta.json";
 const MANAGED: &str = ".managed.json";
 /// A day is committed about once a second, and linked in milliseconds.
 const ATTEMPTS_MAX: usize = 20;
@@ -121,6 +121,21 @@ pub fn put_back(from: &Path, root: &Path, day: i32, position: u64) -> Result<Opt
     Ok(replaced)
 }
 
+/// The highest journal position of any commit in the store at `root`, which nobody has open: of days that serve, and of those
+/// that were set aside.
+pub fn highest_position(root: &Path) -> Result<u64, Error> {
+    let mut highest = 0;
+    let Ok(entries) = fs::read_dir(root) else { return Ok(0) };
+    for entry in entries {
+        let path = entry.map_err(Error::io(root))?.path().join(META);
+        // What cannot be read says nothing; the journal is asked for more in that case.
+        let metas = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Json>(&bytes).ok());
+        let payload = metas.and_then(|metas| serde_json::from_str::<Json>(metas["payload"].as_str()?).ok());
+        highest = highest.max(payload.and_then(|payload| payload["position"].as_u64()).unwrap_or(0));
+    }
+    Ok(highest)
+}
+
 /// Writes another journal position into a commit.
 fn set_position(path: &Path, position: u64) -> io::Result<()> {
     let mut metas: Json = serde_json::from_slice(&fs::read(path)?)?;
@@ -135,7 +150,7 @@ fn set_position(path: &Path, position: u64) -> io::Result<()> {
 }
 
 /// Records and bytes of the day.
-fn link_day(from: &Path, to: &Path, how: Link) -> io::Result<(u64, u64)> {
+pub(super) fn link_day(from: &Path, to: &Path, how: Link) -> io::Result<(u64, u64)> {
     for _ in 0..ATTEMPTS_MAX {
         if to.exists() {
             fs::remove_dir_all(to)?;
@@ -197,7 +212,7 @@ fn link_commit(from: &Path, to: &Path, how: Link, metas: &[u8]) -> io::Result<(u
     Ok((records, bytes))
 }
 
-fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(super) fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::write(path, content)?;
     fs::File::open(path)?.sync_all()
 }
