@@ -107,6 +107,12 @@ fn a_snapshot_is_taken_opened_and_put_back() {
         assert!(status >= 400, "{}", String::from_utf8_lossy(&body));
     }
 
+    let exported = done(&["shards", "export", "--from", snapshot, "--query", "story | limit 400"]);
+    let records: Vec<serde_json::Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let messages: Vec<&str> = records.iter().filter_map(|record| record["message"].as_str()).collect();
+    common::same_lines(&common::counted(&first), &common::counted(&messages)).unwrap();
+    let (code, wrong) = refused(&["shards", "export", "--from", snapshot, "--query", "level:"]);
+    assert!(code == 2 && wrong.contains('^'), "{wrong}");
     let data_dir = server.data_dir.to_str().unwrap().to_owned();
     let (code, busy) = refused(&["shards", "restore", "--from", snapshot, "--data-dir", &data_dir]);
     assert!(code == 1 && busy.contains("in use by process"), "{busy}");

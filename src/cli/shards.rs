@@ -26,6 +26,8 @@ enum Command {
     List(ListArgs),
     /// Read every file against its checksum. Needs no server, and changes nothing.
     Verify(VerifyArgs),
+    /// Write records of a day, a snapshot or a copy as NDJSON, oldest first. Needs no server, and changes nothing.
+    Export(ExportArgs),
     /// Make a damaged day serve what can be saved of it, in a data directory that no server has open.
     Repair(RepairArgs),
     /// Put days of a snapshot or a copy back into a data directory that no server has open.
@@ -41,6 +43,18 @@ struct VerifyArgs {
     /// How it is written.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct ExportArgs {
+    /// Days such as 2026-11-22, or quarantine; all of them without.
+    days: Vec<String>,
+    /// A data directory, a snapshot, or the directory of one day.
+    #[arg(long, value_name = "DIR", default_value = "./loghound-data", env = "LOGHOUND_DATA_DIR")]
+    from: PathBuf,
+    /// Only records that match, in the query language; pipes may follow.
+    #[arg(long, default_value = "*")]
+    query: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -101,6 +115,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::List(args) => super::block_on(list(args))?,
         Command::Verify(args) => verify(&args),
+        Command::Export(args) => export(&args),
         Command::Repair(args) => repair(&args),
         Command::Restore(args) => restore(&args),
     }
@@ -182,6 +197,21 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
              that was being written meanwhile may only seem so",
             verified.len()
         )),
+    }
+}
+
+fn export(args: &ExportArgs) -> anyhow::Result<()> {
+    let days = args.days.iter().map(|text| day_of(text)).collect::<Result<Vec<i32>, Usage>>()?;
+    let grammars = super::grammars::open(&Default::default())?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    match pipeline::export(&args.from, &days, &args.query, grammars, &mut out) {
+        Ok(records) => Ok(eprintln!("{records} records")),
+        // Whoever reads has read enough.
+        Err(pipeline::ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error @ (pipeline::ExportError::Query(..) | pipeline::ExportError::NoSuchDay(_))) => {
+            Err(Usage(error.to_string()).into())
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
