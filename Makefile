@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run demo build ui test test-ui test-clients lint fmt bench bench-peers bench-query soak fuzz eval-templates ci
+.PHONY: help run demo build ui test test-ui test-clients lint fmt bench bench-peers bench-query soak fuzz eval-templates check-deploy ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'
@@ -20,6 +20,7 @@ help:
 	@echo 'make soak    crash and cut connections for an hour: SOAK_MINUTES=60'
 	@echo 'make fuzz    break the parsers of foreign bytes, FUZZ_MINUTES=60 shared among the targets'
 	@echo 'make eval-templates   score the template miner on labelled lines, where they are'
+	@echo 'make check-deploy  the chart, manifests, dashboards and rules against Helm, Kubernetes, Prometheus (Go, Python)'
 	@echo 'make ci      what CI runs'
 
 # The web UI. Without Node the binary is built all the same, and its front page says how to get the UI.
@@ -106,6 +107,11 @@ fuzz:
 eval-templates: build
 	python3 tests/loghub/eval.py $(TARGET)/release/loghound $(or $(LOGHOUND_SHARED),../shared)
 	python3 tests/loghub/eval.py $(TARGET)/release/loghound $(or $(LOGHOUND_SHARED),../shared) --raw
+
+# Gets Helm, Kubernetes' schemas, policy checks and Prometheus from their registries, once.
+check-deploy:
+	$(if $(LOGHOUND_BIN),,$(CARGO) build --locked --bin loghound)
+	TOOLS=$(abspath $(TARGET))/deploy-tools LOGHOUND_BIN=$(or $(LOGHOUND_BIN),$(abspath $(TARGET))/debug/loghound) deploy/check
 
 ci:
 	.ci/run

@@ -285,6 +285,7 @@ pub fn run(settings: Settings, grammars: Grammars, announce: impl FnOnce(&Addres
 /// Opens what is on disk, saying what was found damaged.
 fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunError> {
     let metrics = Arc::new(Metrics::new().map_err(|e| RunError::Start(e.to_string()))?);
+    metrics.budget_limit_bytes.set(i64::try_from(settings.beats.memory_budget).unwrap_or(i64::MAX));
     let store = Store::open(settings.data_dir.join("shards"), settings.store.clone())?;
     for damage in store.set_aside() {
         error!(shard = damage.day, "{}", damage.message);
