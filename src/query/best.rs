@@ -72,16 +72,50 @@ impl Best {
         size_of::<Self>() + self.heap.capacity() * size_of::<Ranked>()
     }
 
-    /// [`Best::offer`] of many documents, in order: their times are read together.
+    /// [`Best::offer`] of many documents: their times are read together, and not at all where the segment's first and last
+    /// time say that none of them is taken.
     pub fn offer_all(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, docs: &Bits) {
+        if docs.is_none() {
+            return;
+        }
+        let (mut first, mut last) = (segment.timestamps.min_value(), segment.timestamps.max_value());
+        let newest_first = self.newest_first;
+        if newest_first {
+            (first, last) = (last, first);
+        }
+        let later = self.is_full_of_better(first);
+        if later || self.is_before_page(last) {
+            self.offered += docs.count();
+            self.left_out |= later;
+            return;
+        }
         let mut times = [None; TIMES_AT_ONCE];
-        docs.each_block(&mut Vec::with_capacity(TIMES_AT_ONCE), |block| {
+        let mut block = Vec::with_capacity(TIMES_AT_ONCE);
+        let mut offer = |block: &[u32]| {
             let times = &mut times[..block.len()];
             segment.timestamps.first_vals(block, times);
             for (doc, time) in block.iter().zip(times) {
                 self.offer_at(shard, ord, segment, *doc, time.unwrap_or(0));
             }
-        });
+        };
+        // Records are stored about in the order of time. Beginning at the end that is asked for, the first of them are
+        // those that stay, and the others are refused by their time; from the other end each would push one out.
+        if newest_first {
+            docs.each_block_back(&mut block, &mut offer);
+        } else {
+            docs.each_block(&mut block, &mut offer);
+        }
+    }
+
+    /// Whether enough are kept, and all of them are better than any of this time.
+    fn is_full_of_better(&self, timestamp: i64) -> bool {
+        let better = |worst: &Ranked| worse_time(timestamp, worst.place.timestamp, self.newest_first);
+        self.heap.len() >= self.limit && self.heap.peek().is_none_or(better)
+    }
+
+    /// Whether all of this time were on a page before.
+    fn is_before_page(&self, timestamp: i64) -> bool {
+        self.after.is_some_and(|after| worse_time(after.timestamp, timestamp, self.newest_first))
     }
 
     pub fn offer(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, doc: u32) {
@@ -92,10 +126,11 @@ impl Best {
     fn offer_at(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, doc: u32, timestamp: i64) {
         self.offered += 1;
         // Most documents are older than the worst that is kept already; that needs their time alone.
-        if self.heap.len() >= self.limit
-            && self.heap.peek().is_none_or(|worst| worse_time(timestamp, worst.place.timestamp, self.newest_first))
-        {
+        if self.is_full_of_better(timestamp) {
             self.left_out = true;
+            return;
+        }
+        if self.is_before_page(timestamp) {
             return;
         }
         let place = place(segment, doc, timestamp);

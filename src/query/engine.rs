@@ -1,5 +1,6 @@
 //! Runs a query over the segments of all shards that may have matching records.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -74,8 +75,17 @@ impl Engine {
         let language = self.language();
         let mut scan = || -> Result<(), Stop> {
             for shard in &shards {
+                let mut segments = Vec::new();
                 for (ord, reader) in shard.searcher().segment_readers().iter().enumerate() {
-                    let segment = Segment::open(shard, reader, &language, deadline)?;
+                    segments.push((ord, Segment::open(shard, reader, &language, deadline)?));
+                }
+                // What is asked for first is found first: it spares those that look for the first few most of the rest.
+                if newest_first {
+                    segments.sort_by_key(|(_, segment)| Reverse(segment.timestamps.max_value()));
+                } else {
+                    segments.sort_by_key(|(_, segment)| segment.timestamps.min_value());
+                }
+                for (ord, segment) in segments {
                     let Some(scope) = scope(&segment, between) else { continue };
                     let docs = segment.matching(expr, &scope)?;
                     if !docs.is_none() {
