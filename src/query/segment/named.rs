@@ -6,7 +6,7 @@ use tantivy::columnar::DynamicColumn;
 
 use super::bare::quick;
 use super::dictionary::{integral, signed, stamp_texts};
-use super::keywords::with_value;
+use super::keywords::{with_ordinals, with_range, with_value};
 use super::{Found, Segment, Stop};
 use crate::query::ast::{Bound, Test};
 use crate::query::bits::Bits;
@@ -101,15 +101,17 @@ impl Segment<'_> {
     }
 
     pub(super) fn streams_where(&self, fits: impl Fn(&Map<String, Json>) -> bool, sure: &mut Bits) {
-        let fits: Vec<bool> = self.shard.streams().iter().map(|s| fits(&s.fields)).collect();
-        if !fits.contains(&true) {
-            return;
-        }
-        for doc in 0..self.docs() {
-            let number = self.streams.first(doc).unwrap_or(u64::MAX) as usize;
-            if fits.get(number).copied().unwrap_or(false) {
-                sure.set(doc);
-            }
+        let numbers = (0u64..).zip(self.shard.streams().iter());
+        let fitting: Vec<u64> = numbers.filter(|(_, s)| fits(&s.fields)).map(|(number, _)| number).collect();
+        self.of_streams(&fitting, sure);
+    }
+
+    /// Adds the documents of the streams of these numbers, which ascend.
+    pub fn of_streams(&self, numbers: &[u64], docs: &mut Bits) {
+        // The shard knows streams that came after this segment.
+        let known = numbers.partition_point(|number| *number <= self.streams.max_value());
+        if known > 0 {
+            with_ordinals(&self.streams, &numbers[..known], docs);
         }
     }
 
@@ -185,6 +187,24 @@ impl Segment<'_> {
         let test = NumberTest::new(test);
         if matches!(test, NumberTest::Never) {
             return;
+        }
+        // Integers from one to another are searched for block by block, not asked one by one.
+        match (column, test.integers()) {
+            (DynamicColumn::U64(c), Some((low, high))) => {
+                let (low, high) = (low.max(0), high.min(u64::MAX.into()));
+                if low <= high {
+                    with_range(c, low as u64..=high as u64, &mut found.sure);
+                }
+                return;
+            }
+            (DynamicColumn::I64(c), Some((low, high))) => {
+                let (low, high) = (low.max(i64::MIN.into()), high.min(i64::MAX.into()));
+                if low <= high {
+                    with_range(c, low as i64..=high as i64, &mut found.sure);
+                }
+                return;
+            }
+            _ => {}
         }
         for doc in 0..self.docs() {
             let fits = match column {
