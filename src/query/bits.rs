@@ -38,6 +38,10 @@ impl Bits {
         self.words.iter().all(|w| *w == 0)
     }
 
+    pub fn is_all(&self) -> bool {
+        self.count() == u64::from(self.len)
+    }
+
     pub fn count(&self) -> u64 {
         self.words.iter().map(|w| u64::from(w.count_ones())).sum()
     }
