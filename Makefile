@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run demo build ui test test-ui test-clients lint fmt bench bench-peers bench-query soak fuzz eval-templates ci
+.PHONY: help run demo build ui test test-ui test-clients lint fmt check-deploy bench bench-peers bench-query soak fuzz eval-templates ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'
@@ -57,6 +57,13 @@ test-ui: ui
 	cd $(WEB) && npm run --silent check && npm run --silent test
 	$(if $(LOGHOUND_BIN),,$(CARGO) build --locked --bin loghound)
 	cd $(WEB) && LOGHOUND_BIN=$(or $(LOGHOUND_BIN),$(abspath $(TARGET))/debug/loghound) npm run --silent e2e
+
+# promtool is of Debian's package prometheus.
+check-deploy:
+	promtool check rules deploy/prometheus/rules.yaml
+	for dir in base overlays/single-node overlays/production filebeat monitoring; do \
+		kubectl kustomize deploy/kubernetes/$$dir >/dev/null || exit 1; done
+	$(CARGO) test --locked --test deploy
 
 lint:
 	$(CARGO) fmt --all --check

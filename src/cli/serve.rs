@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{ClientAuth, Config};
+use crate::config::{ClientAuth, Config, KafkaFormat};
 use crate::decode::DedupeLimits;
 use crate::ingest::beats;
 use crate::ingest::frame::Limits;
+use crate::ingest::kafka::{Format, KafkaSettings};
 use crate::{api, pipeline, store, telemetry};
 
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -106,6 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         redactor: super::grammars::redactor(&config)?.map(Arc::new),
         alert: super::alerts::open(&config)?,
         keep: keep(&config)?,
+        kafka: kafka(&config)?,
         ..settings(&config)
     };
     pipeline::run(settings, grammars, |at| {
@@ -160,6 +162,7 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         journal_disk_reserve_bytes: config.journal.disk_reserve_bytes,
         store: store_options(&config.store),
         keep: Vec::new(),
+        kafka: None,
         templates_bytes_max: config.templates.memory as usize,
         model_version: std::env::var("LOGHOUND_MODEL_VERSION").ok().filter(|version| !version.is_empty()),
         detect_bytes_max: config.detect.memory as usize,
@@ -172,6 +175,26 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         shutdown_deadline: config.stop_timeout,
         is_copy: false,
     }
+}
+
+/// The topics to read, if any; a client can be made of what is said of them.
+pub(super) fn kafka(config: &Config) -> Result<Option<KafkaSettings>, super::Usage> {
+    let kafka = &config.kafka;
+    if kafka.brokers.is_empty() {
+        return Ok(None);
+    }
+    let settings = KafkaSettings {
+        brokers: kafka.brokers.clone(),
+        topics: kafka.topics.clone(),
+        group: kafka.group.clone(),
+        format: match kafka.format {
+            KafkaFormat::Json => Format::Json,
+            KafkaFormat::Lines => Format::Lines,
+        },
+        properties: kafka.properties.clone(),
+    };
+    pipeline::check_kafka(&settings).map_err(|error| super::Usage(error.to_string()))?;
+    Ok(Some(settings))
 }
 
 /// The queries of `store.keep`, read.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::values::{bytes, duration};
-use super::{ClientAuth, Config, Keep, Route};
+use super::{ClientAuth, Config, KafkaFormat, Keep, Route};
 
 pub struct Key {
     /// Dotted; the environment's name is `LOGHOUND_` and this in capitals, dots as underscores.
@@ -68,6 +68,21 @@ pub fn keys() -> Vec<Key> {
         key("http.listen", "where the API listens", |c, v| put(&mut c.http.listen, address(v))),
         key("http.queries_max", "queries that run at once", |c, v| put(&mut c.http.queries_max, count(v))),
         key("http.query_timeout", "how long one may run", |c, v| put(&mut c.http.query_timeout, duration(v))),
+        key("kafka.brokers", "brokers whose topics are read, HOST:PORT,…; none reads none", |c, v| {
+            c.kafka.brokers = v.trim().to_owned();
+            Ok(())
+        }),
+        json("kafka.topics", "topics, or expressions such as ^logs[.]", |c, v| put(&mut c.kafka.topics, topics(v))),
+        key("kafka.group", "the consumer group", |c, v| {
+            c.kafka.group = v.trim().to_owned();
+            Ok(())
+        }),
+        key("kafka.format", "json (Filebeat's output.kafka, or structured records) or lines", |c, v| {
+            put(&mut c.kafka.format, kafka_format(v))
+        }),
+        json("kafka.properties", "librdkafka's own, such as {security.protocol: SSL}", |c, v| {
+            put(&mut c.kafka.properties, properties(v))
+        }),
         key("journal.bytes_max", "disk the journal may take before senders wait", |c, v| {
             put(&mut c.journal.bytes_max, bytes(v))
         }),
@@ -155,6 +170,30 @@ fn routes(text: &str) -> Result<Vec<Route>, String> {
         Some(route) => Err(format!("the rule for {} holds for every stream: name a field", route.grammar)),
         None => Ok(routes),
     }
+}
+
+fn topics(text: &str) -> Result<Vec<String>, String> {
+    serde_saphyr::from_str(text).map_err(|error| format!("{error}\n  write a list such as [logs, '^audit[.]']"))
+}
+
+fn kafka_format(text: &str) -> Result<KafkaFormat, String> {
+    match text {
+        "json" => Ok(KafkaFormat::Json),
+        "lines" => Ok(KafkaFormat::Lines),
+        _ => Err(format!("{text:?} is no format: write json or lines")),
+    }
+}
+
+/// Scalars are written as they stand.
+fn properties(text: &str) -> Result<Vec<(String, String)>, String> {
+    let read: std::collections::BTreeMap<String, serde_json::Value> = serde_saphyr::from_str(text)
+        .map_err(|error| format!("{error}\n  write a map such as {{security.protocol: SSL}}"))?;
+    let one = |(name, value)| match value {
+        serde_json::Value::String(text) => Ok((name, text)),
+        value @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_)) => Ok((name, value.to_string())),
+        _ => Err(format!("{name} is a text, a number, true or false")),
+    };
+    read.into_iter().map(one).collect()
 }
 
 fn keep(text: &str) -> Result<Vec<Keep>, String> {

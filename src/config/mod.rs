@@ -28,6 +28,7 @@ pub struct Config {
     pub insecure: bool,
     pub beats: Beats,
     pub http: Http,
+    pub kafka: Kafka,
     pub journal: Journal,
     pub store: Store,
     pub templates: Templates,
@@ -78,6 +79,27 @@ pub struct Http {
     pub listen: SocketAddr,
     pub queries_max: usize,
     pub query_timeout: Duration,
+}
+
+/// Topics that are read as one of a consumer group. Nothing is read without brokers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kafka {
+    /// `HOST:PORT`, separated by commas.
+    pub brokers: String,
+    /// Names, or expressions that begin with `^`.
+    pub topics: Vec<String>,
+    pub group: String,
+    pub format: KafkaFormat,
+    /// librdkafka's own.
+    pub properties: Vec<(String, String)>,
+}
+
+/// What is in the messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KafkaFormat {
+    #[default]
+    Json,
+    Lines,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +193,7 @@ impl Default for Config {
                 queries_max: 8,
                 query_timeout: Duration::from_secs(30),
             },
+            kafka: Kafka { group: "loghound".to_owned(), ..Kafka::default() },
             journal: Journal { bytes_max: 8 << 30, segment_bytes: 64 << 20, disk_reserve_bytes: 256 << 20 },
             store: Store {
                 workers: 0,
@@ -258,6 +281,13 @@ fn keys_of_environment(variable: &str) -> Option<&'static str> {
 
 /// What no single value shows.
 fn check(config: &Config, problems: &mut Vec<String>) {
+    let kafka = &config.kafka;
+    if kafka.brokers.is_empty() != kafka.topics.is_empty() {
+        problems.push("kafka: brokers and topics belong together: give both or none".to_owned());
+    }
+    if !kafka.brokers.is_empty() && kafka.group.is_empty() {
+        problems.push("kafka.group: is empty: name a consumer group, such as loghound".to_owned());
+    }
     let tls = &config.beats.tls;
     if tls.certificate.is_some() != tls.key.is_some() {
         problems.push("beats.tls: certificate and key belong together: give both or none".to_owned());
