@@ -463,6 +463,7 @@ impl Backend for Pipeline {
         metrics.shards_set_aside.set(context.store.set_aside().len() as i64);
         metrics.tails.set(context.tails.subscribers() as i64);
         metrics.budget_bytes.set(self.budget.used() as i64);
+        metrics.budget_limit_bytes.set(self.budget.soft() as i64);
         metrics.connections.set(counters.open.load(Relaxed) as i64);
         let catch_up = |counter: &prometheus::IntCounter, total: u64| {
             counter.inc_by(total.saturating_sub(counter.get()));

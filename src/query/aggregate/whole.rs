@@ -15,13 +15,12 @@ const AT_ONCE: usize = 1024;
 const WITH_RECORDS: [&str; 7] =
     ["@timestamp", "event.id", "grammar", "template", "log.offset", "message", "parse.error"];
 
+/// Values, and how many records have each.
+pub type Counts<T> = Vec<(T, u64)>;
+
 /// Gives every value of `field` with the number of records that have it. `None` where records have to be looked at: where
 /// the field stands in more than one place, so that a record may have a value twice, or where it is not a text.
-pub fn whole<G: Target>(
-    segment: &Segment<'_>,
-    field: &str,
-    target: &mut G,
-) -> Result<Option<Vec<(G::Out, u64)>>, Stop> {
+pub fn whole<G: Target>(segment: &Segment<'_>, field: &str, target: &mut G) -> Result<Option<Counts<G::Out>>, Stop> {
     let mut found = None;
     for name in segment.language.aliases.names(field) {
         match counted(segment, name, target)? {
@@ -35,7 +34,7 @@ pub fn whole<G: Target>(
 
 /// How many records have a value of `field`; `None` where records have to be looked at.
 pub fn having(segment: &Segment<'_>, field: &str) -> Result<Option<u64>, Stop> {
-    let names: Vec<&str> = segment.language.aliases.names(field).into_iter().collect();
+    let names: Vec<&str> = segment.language.aliases.names(field).collect();
     let [name] = names[..] else { return Ok(None) };
     let columns = segment.reader.fast_fields();
     let handles = columns.dynamic_column_handles(&format!("kw.{name}"))?;
@@ -60,7 +59,7 @@ pub fn having(segment: &Segment<'_>, field: &str) -> Result<Option<u64>, Stop> {
 
 enum Place<T> {
     Nowhere,
-    One(Vec<(T, u64)>),
+    One(Counts<T>),
     Several,
 }
 
