@@ -4,6 +4,7 @@
 //! event loop, a bounded number at a time, each with a deadline. Every answer that is not a success is an RFC 9457
 //! problem (`error`), missing routes and wrong methods included.
 
+pub mod access;
 mod aggregate;
 mod alerts;
 mod anomalies;

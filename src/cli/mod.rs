@@ -32,6 +32,7 @@ mod sse;
 mod table;
 pub mod tail;
 pub mod templates;
+mod tokens;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -65,6 +66,8 @@ pub enum Command {
     Detect(detect::Args),
     /// Send files or made-up traffic as Filebeat does, and measure the receiver.
     Ship(ship::Args),
+    /// Make tokens for those who may ask the server.
+    Tokens(tokens::Args),
     /// Check a configuration without starting anything.
     CheckConfig(check_config::Args),
     /// Show records that match a query.
@@ -160,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(args),
         Command::Deploy(args) => deploy::run(args),
         Command::Tail(args) => tail::run(args),
+        Command::Tokens(args) => tokens::run(&args),
     };
     exit_code(done, &mut io::stderr())
 }

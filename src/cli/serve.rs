@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{ClientAuth, Config, KafkaFormat};
+use crate::api::access::{Access, Role, Token};
+use crate::config::{ClientAuth, Config, KafkaFormat, TokenSecret};
 use crate::decode::DedupeLimits;
 use crate::ingest::beats;
 use crate::ingest::frame::Limits;
@@ -103,13 +104,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     telemetry::init_logs(&config.log.level, config.log.format)?;
     let data_dir = config.data_dir.clone();
     let grammars = super::grammars::open(&config)?;
-    let settings = pipeline::Settings {
+    let mut settings = pipeline::Settings {
         redactor: super::grammars::redactor(&config)?.map(Arc::new),
         alert: super::alerts::open(&config)?,
         keep: keep(&config)?,
         kafka: kafka(&config)?,
         ..settings(&config)
     };
+    settings.api.access = access(&config)?;
     pipeline::run(settings, grammars, |at| {
         // Where nobody reads standard output, the ports are open all the same.
         let mut stdout = io::stdout().lock();
@@ -175,6 +177,30 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         shutdown_deadline: config.stop_timeout,
         is_copy: false,
     }
+}
+
+/// Who may ask.
+pub(super) fn access(config: &Config) -> Result<Access, super::Usage> {
+    let tokens = config.http.tokens.iter().map(|token| {
+        let wrong = |what: String| super::Usage(format!("http.tokens: {}: {what}", token.name));
+        let role = Role::named(&token.role)
+            .ok_or_else(|| wrong(format!("{:?} is no role: write ingest, read or admin", token.role)))?;
+        let sha256 = match &token.secret {
+            TokenSecret::Sha256(hash) => *hash,
+            TokenSecret::File(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text.map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
+                match text.trim() {
+                    short if short.len() < 16 => {
+                        return Err(wrong(format!("{} holds less than 16 characters", path.display())));
+                    }
+                    token => api::access::hash(token),
+                }
+            }
+        };
+        Ok(Token { name: token.name.clone(), role, sha256 })
+    });
+    Ok(Access::new(tokens.collect::<Result<_, super::Usage>>()?))
 }
 
 /// The topics to read, if any; a client can be made of what is said of them.

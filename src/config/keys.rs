@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::values::{bytes, duration};
-use super::{ClientAuth, Config, KafkaFormat, Keep, Route};
+use super::{ClientAuth, Config, KafkaFormat, Keep, Route, Token, TokenSecret};
 
 pub struct Key {
     /// Dotted; the environment's name is `LOGHOUND_` and this in capitals, dots as underscores.
@@ -66,6 +66,11 @@ pub fn keys() -> Vec<Key> {
             put(&mut c.beats.tls.client_auth, client_auth(v).map(Some))
         }),
         key("http.listen", "where the API listens", |c, v| put(&mut c.http.listen, address(v))),
+        json(
+            "http.tokens",
+            "who may ask: [{name: NAME, role: ingest|read|admin, sha256: HEX or file: PATH}]",
+            |c, v| put(&mut c.http.tokens, tokens(v)),
+        ),
         key("http.queries_max", "queries that run at once", |c, v| put(&mut c.http.queries_max, count(v))),
         key("http.query_timeout", "how long one may run", |c, v| put(&mut c.http.query_timeout, duration(v))),
         key("kafka.brokers", "brokers whose topics are read, HOST:PORT,…; none reads none", |c, v| {
@@ -170,6 +175,44 @@ fn routes(text: &str) -> Result<Vec<Route>, String> {
         Some(route) => Err(format!("the rule for {} holds for every stream: name a field", route.grammar)),
         None => Ok(routes),
     }
+}
+
+fn tokens(text: &str) -> Result<Vec<Token>, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Entry {
+        name: String,
+        role: String,
+        sha256: Option<String>,
+        file: Option<PathBuf>,
+    }
+    let entries: Vec<Entry> = serde_saphyr::from_str(text).map_err(|error| {
+        format!("{error}\n  write a list such as [{{name: grafana, role: read, sha256: HEX}}]: loghound tokens create makes one")
+    })?;
+    let entries = entries.into_iter().map(|Entry { name, role, sha256, file }| {
+        let secret = match (sha256, file) {
+            (Some(text), None) => TokenSecret::Sha256(
+                hex(&text)
+                    .ok_or_else(|| format!("{name}: sha256 is 64 hex digits: loghound tokens create tells them"))?,
+            ),
+            (None, Some(path)) => TokenSecret::File(path),
+            _ => return Err(format!("{name}: give sha256, or file, which holds the token itself")),
+        };
+        Ok(Token { name, role, secret })
+    });
+    entries.collect()
+}
+
+fn hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let digits = text.trim();
+    if digits.len() != 64 || !digits.is_ascii() {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
+    }
+    Some(bytes)
 }
 
 fn topics(text: &str) -> Result<Vec<String>, String> {

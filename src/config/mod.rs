@@ -77,8 +77,26 @@ pub enum ClientAuth {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     pub listen: SocketAddr,
+    /// Who may ask; everybody without.
+    pub tokens: Vec<Token>,
     pub queries_max: usize,
     pub query_timeout: Duration,
+}
+
+/// One who may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    pub name: String,
+    /// The room that it is for reads it.
+    pub role: String,
+    pub secret: TokenSecret,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenSecret {
+    Sha256([u8; 32]),
+    /// The token itself is in this file.
+    File(PathBuf),
 }
 
 /// Topics that are read as one of a consumer group. Nothing is read without brokers.
@@ -190,6 +208,7 @@ impl Default for Config {
             },
             http: Http {
                 listen: SocketAddr::from(([127, 0, 0, 1], 8044)),
+                tokens: Vec::new(),
                 queries_max: 8,
                 query_timeout: Duration::from_secs(30),
             },
@@ -312,12 +331,14 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     }
     let client_auth =
         tls.client_ca.is_some() && !matches!(tls.client_auth, Some(ClientAuth::None | ClientAuth::Optional));
-    for (key, address, authenticated) in
-        [("beats.listen", config.beats.listen, client_auth), ("http.listen", config.http.listen, false)]
-    {
+    for (key, address, authenticated) in [
+        ("beats.listen", config.beats.listen, client_auth),
+        ("http.listen", config.http.listen, !config.http.tokens.is_empty()),
+    ] {
+        let what = if key == "http.listen" { "http.tokens" } else { "client certificates" };
         if !address.ip().is_loopback() && !authenticated && !config.insecure {
             problems.push(format!(
-                "{key}: {address} is open to others without authentication: listen on 127.0.0.1, or accept that with --insecure"
+                "{key}: {address} is open to others without authentication: listen on 127.0.0.1, ask for {what}, or accept that with --insecure"
             ));
         }
     }
