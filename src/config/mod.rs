@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use crate::record::When;
 use crate::telemetry::LogFormat;
 pub use keys::{Key, keys};
-pub use values::duration;
+pub use values::{bytes, duration};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
