@@ -105,6 +105,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let settings = pipeline::Settings {
         redactor: super::grammars::redactor(&config)?.map(Arc::new),
         alert: super::alerts::open(&config)?,
+        jobs: jobs(&config)?,
         keep: keep(&config)?,
         ..settings(&config)
     };
@@ -164,6 +165,7 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         model_version: std::env::var("LOGHOUND_MODEL_VERSION").ok().filter(|version| !version.is_empty()),
         detect_bytes_max: config.detect.memory as usize,
         alert: crate::alert::Settings::default(),
+        jobs: Vec::new(),
         redactor: None,
         workers: if config.store.workers == 0 { cores } else { config.store.workers },
         commit_interval: config.store.commit_interval,
@@ -172,6 +174,13 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         shutdown_deadline: config.stop_timeout,
         is_copy: false,
     }
+}
+
+/// The configuration's `jobs`, checked whole; all problems as one.
+pub(super) fn jobs(config: &Config) -> Result<Vec<crate::detect::JobSpec>, super::Usage> {
+    let check = |text: &str| crate::query::parse(text).map(drop).map_err(|error| error.to_string());
+    crate::detect::JobSpec::list(&config.jobs, &check)
+        .map_err(|problems| super::Usage(format!("the configuration cannot be used:\n{}", problems.join("\n"))))
 }
 
 /// The queries of `store.keep`, read.
