@@ -67,7 +67,8 @@ fn each_role_at_each_path() {
     let admin = bearer(&tokens[2]);
     // The description itself needs a token.
     assert_eq!(ask(at, "GET", "/openapi.json", &[]).0, 401);
-    let body = common::http::request(at, "GET", "/openapi.json", &[("authorization", &admin)], b"").unwrap().1;
+    let body =
+        common::http::request(at, "GET", "/openapi.json", &format!("authorization: {admin}\r\n"), b"").unwrap().1;
     let description: Value = serde_json::from_slice(&body).unwrap();
     let mut checked = 0;
     for (path, methods) in description["paths"].as_object().unwrap() {
@@ -161,7 +162,7 @@ fn a_browser_may_change_things_from_this_site_alone() {
     );
     let bearer = format!("Bearer {}", tokens[1]);
     assert_ne!(ask(at, "POST", path, &[("authorization", &bearer), ("sec-fetch-site", "cross-site")]).0, 403);
-    assert_eq!(ask(at, "GET", "/ui/", &[("authorization", &basic)]).0, 200);
+    assert!([200, 303].contains(&ask(at, "GET", "/ui/", &[("authorization", &basic)]).0));
 }
 
 #[test]
@@ -183,7 +184,11 @@ fn the_command_line_shows_its_token() {
         server.http,
         "GET",
         "/metrics",
-        &[("authorization", &format!("Bearer {}", tokens[1]))],
+        &format!(
+            "authorization: Bearer {}
+",
+            tokens[1]
+        ),
         b"",
     )
     .unwrap()

@@ -22,6 +22,7 @@ mod handlers;
 mod health;
 mod home;
 mod insert;
+mod jobs;
 mod listen;
 mod models;
 mod openapi;
@@ -49,6 +50,7 @@ pub use backend::{
 pub use csv::{csv_cell, plain as csv_value};
 pub use elastic::day_index;
 pub use erase::{AuditEntry, EraseDay, ErasePreview, EraseProgress, EraseRequest};
+pub use jobs::JobBody;
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};
 pub use snapshots::{SnapshotDay, SnapshotInfo};

@@ -18,7 +18,7 @@ use super::error::Problem;
 use super::run::Shared;
 use super::{
     Backend, access, aggregate, alerts, anomalies, elastic, erase, export, feedback, grammars, grok, handlers, health,
-    home, insert, models, openapi, patterns, saved, shards, snapshots, tail, ui,
+    home, insert, jobs, models, openapi, patterns, saved, shards, snapshots, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -100,6 +100,8 @@ pub fn router(
         .route("/api/v1/feedback", get(feedback::precision))
         .route("/api/v1/detectors", get(anomalies::detectors))
         .route("/api/v1/backtest", get(models::progress).post(models::backtest).delete(models::stop))
+        .route("/api/v1/jobs", get(jobs::list).post(jobs::put))
+        .route("/api/v1/jobs/{name}", get(jobs::show).delete(jobs::delete))
         .route("/api/v1/models", get(models::models).post(models::train))
         .route("/api/v1/models/{version}/activate", post(models::activate))
         .route("/api/v1/models/rollback", post(models::roll_back))

@@ -25,6 +25,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     serve::keep(&config)?;
     serve::access(&config)?;
     serve::kafka(&config)?;
+    serve::jobs(&config)?;
     println!("beats  {}\nhttp   {}\ndata   {}", config.beats.listen, config.http.listen, config.data_dir.display());
     println!("the configuration can be used");
     Ok(())

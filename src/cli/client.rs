@@ -90,6 +90,17 @@ impl Client {
         response.json().await.with_context(|| format!("{} did not answer as a loghound does", self.base))
     }
 
+    /// The same with a body, which is read as the server likes.
+    pub async fn post_body<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<T> {
+        let url = self.base.join(path).with_context(|| format!("{} has no path {path}", self.base))?;
+        let sent = self.http.post(url).header(ACCEPT, "application/json").body(body).send().await;
+        let response = sent.map_err(|err| self.unreachable(err))?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        response.json().await.with_context(|| format!("{} did not answer as a loghound does", self.base))
+    }
+
     /// The same by DELETE.
     pub async fn delete_json<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let response = self.send(reqwest::Method::DELETE, path, &[], "application/json").await?;

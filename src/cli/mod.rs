@@ -14,6 +14,7 @@ pub mod feedback;
 pub mod grammars;
 pub mod grok;
 pub mod incidents;
+pub mod jobs;
 pub mod models;
 pub mod open;
 pub mod parse;
@@ -84,6 +85,8 @@ pub enum Command {
     Backtest(backtest::Args),
     /// Make a model of the detectors from stored days.
     Train(models::TrainArgs),
+    /// List, put and delete jobs: what is watched beside all else.
+    Jobs(jobs::Args),
     /// List, activate and roll back models of the detectors.
     Models(models::Args),
     /// Show the days on disk, check them, put them back.
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Feedback(args) => feedback::run(&args),
         Command::Backtest(args) => backtest::run(args),
         Command::Train(args) => models::train(&args),
+        Command::Jobs(args) => jobs::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Shards(args) => shards::run(args),
         Command::Snapshots(args) => snapshots::run(args),

@@ -107,6 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut settings = pipeline::Settings {
         redactor: super::grammars::redactor(&config)?.map(Arc::new),
         alert: super::alerts::open(&config)?,
+        jobs: jobs(&config)?,
         keep: keep(&config)?,
         kafka: kafka(&config)?,
         ..settings(&config)
@@ -169,6 +170,7 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         model_version: std::env::var("LOGHOUND_MODEL_VERSION").ok().filter(|version| !version.is_empty()),
         detect_bytes_max: config.detect.memory as usize,
         alert: crate::alert::Settings::default(),
+        jobs: Vec::new(),
         redactor: None,
         workers: if config.store.workers == 0 { cores } else { config.store.workers },
         commit_interval: config.store.commit_interval,
@@ -221,6 +223,13 @@ pub(super) fn kafka(config: &Config) -> Result<Option<KafkaSettings>, super::Usa
     };
     pipeline::check_kafka(&settings).map_err(|error| super::Usage(error.to_string()))?;
     Ok(Some(settings))
+}
+
+/// The configuration's `jobs`, checked whole; all problems as one.
+pub(super) fn jobs(config: &Config) -> Result<Vec<crate::detect::JobSpec>, super::Usage> {
+    let check = |text: &str| crate::query::parse(text).map(drop).map_err(|error| error.to_string());
+    crate::detect::JobSpec::list(&config.jobs, &check)
+        .map_err(|problems| super::Usage(format!("the configuration cannot be used:\n{}", problems.join("\n"))))
 }
 
 /// The queries of `store.keep`, read.

@@ -122,6 +122,9 @@ pub fn keys() -> Vec<Key> {
         }),
         key("templates.memory", "memory for templates; 0 finds none", |c, v| put(&mut c.templates.memory, bytes(v))),
         key("detect.memory", "memory for the detectors; 0 watches nothing", |c, v| put(&mut c.detect.memory, bytes(v))),
+        json("jobs", "what is watched beside all else: function, field, by, over, partition, filter", |c, v| {
+            put(&mut c.jobs, tree(v))
+        }),
         json("alert.rules", "what is worth an incident: on anomalies, queries, new templates", |c, v| {
             put(&mut c.alert.rules, tree(v))
         }),

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use crate::record::When;
 use crate::telemetry::LogFormat;
 pub use keys::{Key, keys};
-pub use values::duration;
+pub use values::{bytes, duration};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -33,6 +33,8 @@ pub struct Config {
     pub store: Store,
     pub templates: Templates,
     pub detect: Detect,
+    /// What operators want watched, as it is written; the room it is for reads it.
+    pub jobs: Json,
     pub alert: Alert,
     pub log: Log,
     pub stop_timeout: Duration,
@@ -227,6 +229,7 @@ impl Default for Config {
             },
             templates: Templates { memory: 64 << 20 },
             detect: Detect { memory: 256 << 20 },
+            jobs: Json::Null,
             alert: Alert::default(),
             log: Log { level: "info".to_owned(), format: LogFormat::Text },
             stop_timeout: Duration::from_secs(25),
@@ -325,6 +328,10 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     }
     if (1..1 << 20).contains(&config.templates.memory) {
         problems.push("templates.memory: less than 1MiB knows too few templates: give more, or 0 for none".to_owned());
+    }
+    if config.detect.memory == 0 && !config.jobs.is_null() {
+        problems
+            .push("jobs: nothing is watched with detect.memory 0: give it memory, or leave the jobs out".to_owned());
     }
     if (1..4 << 20).contains(&config.detect.memory) {
         problems.push("detect.memory: less than 4MiB watches too little: give more, or 0 for nothing".to_owned());

@@ -101,6 +101,10 @@ struct File {
 }
 
 fn append_json(body: &mut Vec<u8>, message: &Message<'_>) -> Result<(), Poison> {
+    // serde takes an array for a struct as well.
+    if message.payload.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Poison::NotJson("it begins with no brace".to_owned()));
+    }
     let peek: Peek = serde_json::from_slice(message.payload).map_err(|error| Poison::NotJson(error.to_string()))?;
     let mut action = String::from("{\"create\":{");
     if !matches!(peek.log, Some(Log::Placed { offset, .. }) if offset <= i64::MAX as u64) {

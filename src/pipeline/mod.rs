@@ -185,6 +185,8 @@ pub struct Settings {
     pub templates_bytes_max: usize,
     /// Memory for the detectors; 0 watches nothing.
     pub detect_bytes_max: usize,
+    /// What operators want watched.
+    pub jobs: Vec<detect::JobSpec>,
     /// The model to start with, in place of the one in use.
     pub model_version: Option<String>,
     /// Who is told of what.
@@ -373,7 +375,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         ),
         runs: detecting.clone().map(|detecting| {
             let history = detecting::History { store: Arc::clone(&store), grammars: Arc::clone(&grammars) };
-            detecting::Runs::new(history, detecting)
+            detecting::Runs::new(history, detecting, engine.language().aliases)
         }),
         saved: SavedQueries::open(&settings.data_dir)
             .map_err(|error| RunError::Start(format!("saved queries: {error}")))?,
@@ -425,7 +427,7 @@ fn open_detecting(
     }
     let memory = detect::Settings { bytes_max: settings.detect_bytes_max, ..detect::Settings::default() };
     let pinned = settings.model_version.as_deref();
-    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, meta, memory, templates, pinned)?)))
+    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, meta, memory, templates, pinned, settings.jobs.clone())?)))
 }
 
 struct Listeners {
