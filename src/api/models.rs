@@ -81,7 +81,7 @@ impl From<RunAnswer> for RunBody {
 pub async fn backtest(State(shared): State<Shared>, params: Result<Params, Problem>) -> Response {
     let request = params.and_then(|params| {
         params.only(&["from", "to", "service", "score", "job"])?;
-        let job = params.get("job").map(|text| serde_saphyr::from_str(text)).transpose();
+        let job = params.get("job").map(serde_saphyr::from_str).transpose();
         let bad = |error| Problem::bad_parameter("job", format!("job is neither a name nor JSON nor YAML: {error}"));
         let job = job.map_err(bad)?;
         let (range, service) = (params.range(now())?, params.get("service").map(str::to_owned));
