@@ -14,6 +14,7 @@ help:
 	@echo 'make test-ui the web UI: types, units, and all pages in Chromium against a real loghound'
 	@echo 'make lint    formatting and lints, warnings as errors'
 	@echo 'make fmt     format the code'
+	@echo 'make check-deploy  ask Helm, Kubernetes'"'"' schemas, checkov and Prometheus of deploy/'
 	@echo 'make bench   the stage benches'
 	@echo 'make bench-peers  the whole path against VictoriaLogs (Go; takes some ten minutes)'
 	@echo 'make bench-query  the kinds of queries over HTTP against VictoriaLogs: QUERY_EVENTS=1000000'
@@ -58,12 +59,9 @@ test-ui: ui
 	$(if $(LOGHOUND_BIN),,$(CARGO) build --locked --bin loghound)
 	cd $(WEB) && LOGHOUND_BIN=$(or $(LOGHOUND_BIN),$(abspath $(TARGET))/debug/loghound) npm run --silent e2e
 
-# promtool is of Debian's package prometheus.
-check-deploy:
-	promtool check rules deploy/prometheus/rules.yaml
-	for dir in base overlays/single-node overlays/production filebeat monitoring; do \
-		kubectl kustomize deploy/kubernetes/$$dir >/dev/null || exit 1; done
-	$(CARGO) test --locked --test deploy
+# Gets Helm, checkov, Kubernetes' schemas and Prometheus from their registries, and asks them.
+check-deploy: build
+	TOOLS="$(abspath $(TARGET))/deploy-tools" LOGHOUND_BIN="$(abspath $(TARGET))/release/loghound" deploy/check
 
 lint:
 	$(CARGO) fmt --all --check

@@ -1,195 +1,343 @@
-//! What is in deploy/ and dashboards/grafana says what is true: configurations load, manifests render and name the ports, paths and
-//! files that there are, rules and dashboards name metrics that there are.
+//! What is under `deploy/` is true: configurations can be used, commands parse, ports and probes are the program's own, the
+//! plain manifests are the chart's. Whether Kubernetes and Prometheus take them is `make check-deploy`.
 
 mod common;
+mod fake;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::Server;
-use serde_json::Value;
+use clap::Parser;
+use serde_json::Value as Json;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+fn deploy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
 }
 
-/// All files below a directory with one of these endings.
-fn files(dir: &str, endings: &[&str]) -> Vec<PathBuf> {
-    let (mut found, mut dirs) = (Vec::new(), vec![root().join(dir)]);
-    while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(&dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                dirs.push(path);
-            } else if path.extension().is_some_and(|ending| endings.contains(&&*ending.to_string_lossy())) {
-                found.push(path);
-            }
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files(&path, found),
+            false => found.push(path),
         }
     }
+}
+
+/// The YAML files below `dir`; the chart's templates are none before they are rendered.
+fn yaml(dir: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(&deploy().join(dir), &mut found);
+    found.retain(|path| path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"));
+    found.retain(|path| !path.components().any(|part| part.as_os_str() == "templates"));
     found.sort();
-    assert!(!found.is_empty(), "nothing in {dir}");
+    assert!(!found.is_empty(), "nothing below {dir}");
     found
 }
 
-fn documents(yaml: &str) -> Vec<Value> {
-    serde_saphyr::from_multiple::<Value>(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
+fn documents(path: &Path) -> Vec<Json> {
+    let text = std::fs::read_to_string(path).unwrap();
+    serde_saphyr::from_multiple(&text).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
+}
+
+/// All objects of a kind in the plain manifests, with the file each is in.
+fn objects(kind: &str) -> Vec<(PathBuf, Json)> {
+    let all = yaml("kubernetes").into_iter().flat_map(|path| {
+        let of_path = documents(&path);
+        of_path.into_iter().map(move |document| (path.clone(), document))
+    });
+    let found: Vec<_> = all.filter(|(_, document)| document["kind"] == kind).collect();
+    assert!(!found.is_empty(), "there is no {kind}");
+    found
+}
+
+fn strings(list: &Json) -> Vec<String> {
+    list.as_array().into_iter().flatten().map(|item| item.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_file_is_yaml() {
+    for dir in ["docker", "kubernetes", "helm"] {
+        for path in yaml(dir) {
+            assert!(!documents(&path).is_empty(), "{} is empty", path.display());
+        }
+    }
 }
 
 #[test]
 fn every_configuration_can_be_used() {
-    let scratch = tempfile::tempdir().unwrap();
-    let secret = scratch.path().join("webhook");
-    std::fs::write(&secret, "https://hooks.example.org/loghound").unwrap();
-    for path in files("deploy", &["yaml"]).iter().filter(|path| path.ends_with("loghound.yaml")) {
-        // The one thing that is read from a Secret.
-        let text = std::fs::read_to_string(path).unwrap();
-        let text = text.replace("/etc/loghound-receivers/webhook", &secret.to_string_lossy());
-        let config = scratch.path().join("loghound.yaml");
-        std::fs::write(&config, text).unwrap();
+    let shipped: Vec<_> =
+        yaml(".").into_iter().filter(|path| path.file_name().is_some_and(|n| n == "loghound.yaml")).collect();
+    assert!(shipped.len() >= 5, "{shipped:?}");
+    for path in shipped {
         let checked = Command::new(env!("CARGO_BIN_EXE_loghound"))
-            .args(["check-config", "--config", &config.to_string_lossy()])
+            .args(["check-config", "--config"])
+            .arg(&path)
             .output()
             .unwrap();
         assert!(checked.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&checked.stderr));
     }
 }
 
-/// What `kubectl kustomize` makes of a directory; `None` where there is no kubectl.
-fn rendered(dir: &str) -> Option<Vec<Value>> {
-    let output = match Command::new("kubectl").arg("kustomize").arg(root().join("deploy/kubernetes").join(dir)).output()
-    {
-        Ok(output) => output,
-        Err(error) => {
-            eprintln!("SKIPPED rendering {dir}: cannot run kubectl: {error}");
-            return None;
+#[test]
+fn what_containers_run_are_commands_of_this_program() {
+    let (_, server) = objects("StatefulSet").remove(0);
+    let (_, train) = objects("CronJob").remove(0);
+    let mut commands = vec![
+        strings(&server["spec"]["template"]["spec"]["containers"][0]["args"]),
+        strings(&train["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]),
+    ];
+    let dockerfile = std::fs::read_to_string(deploy().join("docker/Dockerfile")).unwrap();
+    for line in dockerfile.lines() {
+        if let Some((_, list)) = line.split_once("CMD ") {
+            let words: Vec<String> = serde_json::from_str(list).unwrap();
+            commands.push(words.into_iter().filter(|word| word != "/usr/bin/loghound").collect());
         }
+    }
+    assert_eq!(commands.len(), 4, "{commands:?}");
+    for words in commands {
+        let words = words.iter().map(|word| word.replace("$(POD_NAME)", "loghound-train-29384023-x7k2p"));
+        let words: Vec<String> = std::iter::once("loghound".to_owned()).chain(words).collect();
+        loghound::cli::Cli::try_parse_from(&words).unwrap_or_else(|err| panic!("{words:?}: {err}"));
+    }
+}
+
+#[test]
+fn ports_are_those_that_the_configurations_open() {
+    let (_, server) = objects("StatefulSet").remove(0);
+    let ports = |list: &Json, member: &str| -> Vec<(String, u64)> {
+        let port = |port: &Json| (port["name"].as_str().unwrap().to_owned(), port[member].as_u64().unwrap());
+        list.as_array().unwrap().iter().map(port).collect()
     };
-    assert!(output.status.success(), "{dir}: {}", String::from_utf8_lossy(&output.stderr));
-    Some(documents(&String::from_utf8(output.stdout).unwrap()))
-}
-
-fn of_kind<'v>(objects: &'v [Value], kind: &str) -> Vec<&'v Value> {
-    objects.iter().filter(|object| object["kind"] == kind).collect()
-}
-
-#[test]
-fn manifests_render_and_fit_the_server() {
-    let server = Server::start();
-    for dir in ["base", "overlays/single-node", "overlays/production"] {
-        let Some(objects) = rendered(dir) else { return };
-        let [set] = of_kind(&objects, "StatefulSet")[..] else { panic!("{dir}: not one StatefulSet") };
-        let pod = &set["spec"]["template"]["spec"];
-        let container = &pod["containers"][0];
-        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-            let path = container[probe]["httpGet"]["path"].as_str().unwrap();
-            assert_eq!(server.get(path).0, 200, "{dir}: {probe}");
-        }
-        // The ports are those of the configuration that is mounted.
-        let [map] = of_kind(&objects, "ConfigMap")[..] else { panic!("{dir}: not one ConfigMap") };
-        let config = &documents(map["data"]["loghound.yaml"].as_str().unwrap())[0];
-        for (name, section) in [("beats", "beats"), ("http", "http")] {
-            let ports = container["ports"].as_array().unwrap();
-            let port = ports.iter().find(|port| port["name"] == name).unwrap();
-            let listen = format!("0.0.0.0:{}", port["containerPort"]);
-            assert_eq!(config[section]["listen"], listen, "{dir}");
-        }
-        for service in of_kind(&objects, "Service") {
-            for port in service["spec"]["ports"].as_array().unwrap() {
-                let ports = container["ports"].as_array().unwrap();
-                assert!(ports.iter().any(|known| known["name"] == port["targetPort"]), "{dir}: {port}");
-            }
-            let labels = set["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
-            for (key, value) in service["spec"]["selector"].as_object().unwrap() {
-                assert_eq!(labels.get(key), Some(value), "{dir}: a Service selects no pod");
-            }
-        }
-        // Whatever the configuration names is mounted, and what is written to is not the image.
-        let mounts: Vec<&str> = container["volumeMounts"]
-            .as_array()
-            .unwrap()
+    let open = ports(&server["spec"]["template"]["spec"]["containers"][0]["ports"], "containerPort");
+    assert_eq!(open, [("beats".to_owned(), 5044), ("http".to_owned(), 8044)]);
+    for (path, service) in objects("Service") {
+        for (port, target) in ports(&service["spec"]["ports"], "port")
             .iter()
-            .filter_map(|mount| mount["mountPath"].as_str())
-            .collect();
-        let text = map["data"]["loghound.yaml"].as_str().unwrap();
-        for word in text.split([' ', '\n', '}', '{', ',']).filter(|word| word.starts_with('/')) {
-            assert!(mounts.iter().any(|mount| Path::new(word).starts_with(mount)), "{dir}: {word} is not mounted");
+            .zip(service["spec"]["ports"].as_array().unwrap().iter().map(|port| port["targetPort"].as_str().unwrap()))
+        {
+            assert!(open.contains(port) && port.0 == target, "{}: {port:?} to {target}", path.display());
         }
-        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
-        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
-        let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
-        assert!(grace > loghound_stop_timeout(), "{dir}: killed before it has stopped");
+    }
+    for path in yaml(".").into_iter().filter(|path| path.file_name().is_some_and(|n| n == "loghound.yaml")) {
+        if path.parent() == Some(&deploy()) {
+            continue;
+        }
+        let config = loghound::config::load(Some(&path), [], &[]).unwrap();
+        let listens = [config.beats.listen, config.http.listen].map(|addr| addr.to_string());
+        assert_eq!(listens, ["0.0.0.0:5044", "0.0.0.0:8044"], "{}", path.display());
     }
 }
 
-/// Seconds: the default, which no configuration here changes.
-fn loghound_stop_timeout() -> u64 {
-    let text = std::fs::read_to_string(root().join("deploy/loghound.yaml")).unwrap();
-    let config = &documents(&text)[0];
-    config["stop_timeout"].as_str().unwrap().trim_end_matches('s').parse().unwrap()
+#[test]
+fn volumes_hold_what_the_configurations_name() {
+    let (_, server) = objects("StatefulSet").remove(0);
+    let mounts = server["spec"]["template"]["spec"]["containers"][0]["volumeMounts"].as_array().unwrap();
+    let mounted = |path: &Path| mounts.iter().any(|m| m["mountPath"].as_str() == path.to_str());
+    let base = loghound::config::load(Some(&deploy().join("kubernetes/base/loghound.yaml")), [], &[]).unwrap();
+    assert!(mounted(&base.data_dir), "{}", base.data_dir.display());
+    assert!(mounted(base.store.warm_dir.as_ref().unwrap()));
+    let production = deploy().join("kubernetes/overlays/production/loghound.yaml");
+    let production = loghound::config::load(Some(&production), [], &[]).unwrap();
+    let patch = std::fs::read_to_string(deploy().join("kubernetes/overlays/production/loghound-patch.yaml")).unwrap();
+    for file in [production.beats.tls.certificate, production.beats.tls.key, production.beats.tls.client_ca] {
+        let file = file.unwrap();
+        let dir = file.parent().unwrap().to_str().unwrap().to_owned();
+        assert!(patch.contains(&format!("mountPath: {dir},")), "{} is not mounted", file.display());
+    }
 }
 
 #[test]
-fn filebeat_is_sent_to_the_service_that_there_is() {
-    let Some(filebeat) = rendered("filebeat") else { return };
-    let Some(base) = rendered("base") else { return };
-    let [map] = of_kind(&filebeat, "ConfigMap")[..] else { panic!("not one ConfigMap") };
-    let config = &documents(map["data"]["filebeat.yml"].as_str().unwrap())[0];
-    let host = config["output.logstash"]["hosts"][0].as_str().unwrap();
-    let services = of_kind(&base, "Service");
-    let known = services.iter().any(|service| {
-        let (name, namespace) = (&service["metadata"]["name"], &service["metadata"]["namespace"]);
-        let port = &service["spec"]["ports"][0]["port"];
-        host == format!("{}.{}.svc:{port}", name.as_str().unwrap(), namespace.as_str().unwrap())
+fn stopping_takes_less_time_than_it_is_given() {
+    let (_, server) = objects("StatefulSet").remove(0);
+    let pod = &server["spec"]["template"]["spec"];
+    let pause = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap();
+    let given = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
+    for path in yaml("kubernetes").into_iter().filter(|path| path.file_name().is_some_and(|n| n == "loghound.yaml")) {
+        let stop = loghound::config::load(Some(&path), [], &[]).unwrap().stop_timeout.as_secs();
+        assert!(pause + stop < given, "{}: {pause} + {stop} s of {given}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn probes_are_answered() {
+    let (_, server) = objects("StatefulSet").remove(0);
+    let container = &server["spec"]["template"]["spec"]["containers"][0];
+    let at = fake::server();
+    let mut paths: Vec<String> = ["startupProbe", "livenessProbe", "readinessProbe"]
+        .iter()
+        .map(|probe| container[*probe]["httpGet"]["path"].as_str().unwrap().to_owned())
+        .collect();
+    let (_, monitor) = objects("ServiceMonitor").remove(0);
+    paths.push(monitor["spec"]["endpoints"][0]["path"].as_str().unwrap().to_owned());
+    for path in paths {
+        let answer = reqwest::get(format!("http://{at}{path}")).await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+    }
+    // The image's health check is the same question.
+    let server = format!("http://{at}");
+    let ready = tokio::task::spawn_blocking(move || {
+        let loghound = || Command::new(env!("CARGO_BIN_EXE_loghound"));
+        let ready = loghound().args(["ready", "--server", &server]).output().unwrap();
+        // Port 1 is nobody's.
+        (ready, loghound().args(["ready", "--server", "http://127.0.0.1:1"]).output().unwrap())
     });
-    assert!(known, "there is no Service {host}");
+    let (ready, absent) = ready.await.unwrap();
+    assert_eq!((ready.status.code(), ready.stdout.as_slice()), (Some(0), b"ready\n".as_slice()));
+    assert_eq!(absent.status.code(), Some(1));
 }
 
 #[test]
-fn every_file_can_be_read() {
-    for path in files("deploy", &["yaml", "yml"]) {
-        assert!(!documents(&std::fs::read_to_string(&path).unwrap()).is_empty(), "{}", path.display());
-    }
-    let rules = |path: &str| documents(&std::fs::read_to_string(root().join(path)).unwrap()).remove(0);
-    let (plain, operators) =
-        (rules("deploy/prometheus/rules.yaml"), rules("deploy/kubernetes/monitoring/prometheusrule.yaml"));
-    assert_eq!(plain["groups"], operators["spec"]["groups"]);
-    // Each alert has its page.
-    let runbook = std::fs::read_to_string(root().join("docs/runbook.md")).unwrap();
-    for rule in plain["groups"][0]["rules"].as_array().unwrap() {
-        let heading = format!("\n## {}\n", rule["alert"].as_str().unwrap());
-        assert!(runbook.contains(&heading), "docs/runbook.md has nothing on {heading}");
-    }
-}
-
-/// Names of metrics in a text: `loghound_…`, without what histograms add.
-fn metrics_in(text: &str) -> BTreeSet<String> {
-    let words =
-        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("loghound_"));
-    words.map(|word| word.trim_end_matches("_bucket").to_owned()).collect()
-}
-
-#[test]
-fn rules_and_dashboards_name_metrics_that_there_are() {
-    let server = Server::start();
-    let exposed = server.text("/metrics");
-    // Those whose labels come with the first value have their name among the constants only.
-    let constants = std::fs::read_to_string(root().join("src/telemetry/names.rs")).unwrap();
-    let (exposed, named) = (metrics_in(&exposed), metrics_in(&constants));
-    let mut files = files("dashboards/grafana", &["json"]);
-    files.push(root().join("deploy/prometheus/rules.yaml"));
-    for path in files {
-        let used = metrics_in(&std::fs::read_to_string(&path).unwrap());
-        assert!(used.len() > 3, "{}", path.display());
-        for metric in used {
-            assert!(exposed.contains(&metric) || named.contains(&metric), "{}: there is no {metric}", path.display());
+fn kustomizations_name_files_that_are_there() {
+    for (path, kustomization) in objects("Kustomization").into_iter().chain(objects("Component")) {
+        let dir = path.parent().unwrap();
+        let mut named: Vec<String> =
+            ["resources", "components"].iter().flat_map(|k| strings(&kustomization[*k])).collect();
+        for patch in kustomization["patches"].as_array().into_iter().flatten() {
+            named.push(patch["path"].as_str().unwrap().to_owned());
+        }
+        for map in kustomization["configMapGenerator"].as_array().into_iter().flatten() {
+            named.extend(strings(&map["files"]));
+        }
+        assert!(!named.is_empty(), "{}", path.display());
+        for name in named {
+            assert!(dir.join(&name).exists(), "{}: there is no {name}", path.display());
         }
     }
-    for path in self::files("dashboards/grafana", &["json"]) {
-        let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        assert_eq!(path.file_stem().unwrap().to_str(), dashboard["uid"].as_str());
-        let titles: BTreeSet<&str> =
-            dashboard["panels"].as_array().unwrap().iter().filter_map(|panel| panel["title"].as_str()).collect();
-        assert!(titles.len() >= 8, "{}", path.display());
+}
+
+#[test]
+fn the_plain_manifests_are_what_the_chart_renders() {
+    let helm = std::env::var("HELM").unwrap_or_else(|_| "helm".to_owned());
+    if Command::new(&helm).arg("version").output().is_err() {
+        eprintln!("SKIPPED: helm is not installed (or set HELM); make check-deploy gets one");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let rendered = Command::new(deploy().join("render")).arg(dir.path()).env("HELM", &helm).output().unwrap();
+    assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+    let mut fresh = Vec::new();
+    files(dir.path(), &mut fresh);
+    assert!(fresh.len() >= 8, "{fresh:?}");
+    for path in fresh {
+        let kept = deploy().join("kubernetes").join(path.strip_prefix(dir.path()).unwrap());
+        let [now, then] = [&path, &kept].map(|path| std::fs::read_to_string(path).unwrap());
+        assert_eq!(now, then, "{} differs from the chart: run deploy/render", kept.display());
+    }
+}
+
+/// Metrics that exist once something has happened: nobody has labelled an anomaly of a fresh server.
+const LATER: [&str; 2] =
+    [loghound::telemetry::names::DETECT_FEEDBACK.name, loghound::telemetry::names::DETECT_PRECISION.name];
+
+/// Every PromQL expression of dashboards and rules, with the file it is in.
+fn expressions() -> Vec<(PathBuf, String)> {
+    fn inside(value: &Json, found: &mut Vec<String>) {
+        match value {
+            Json::Object(members) => {
+                for (name, value) in members {
+                    match value {
+                        Json::String(text) if name == "expr" || name == "query" || name == "definition" => {
+                            found.push(text.clone());
+                        }
+                        value => inside(value, found),
+                    }
+                }
+            }
+            Json::Array(items) => items.iter().for_each(|item| inside(item, found)),
+            _ => {}
+        }
+    }
+    let dashboards = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/grafana");
+    let mut all = vec![deploy().join("helm/loghound/files/rules.yaml")];
+    files(&dashboards, &mut all);
+    assert!(all.len() >= 5, "{all:?}");
+    let of_file = |path: PathBuf| {
+        let mut found = Vec::new();
+        documents(&path).iter().for_each(|document| inside(document, &mut found));
+        assert!(!found.is_empty(), "{} asks nothing", path.display());
+        found.into_iter().map(move |expr| (path.clone(), expr))
+    };
+    all.into_iter().flat_map(of_file).collect()
+}
+
+/// What stands in an expression's selectors: a metric and its matchers of the form `label="a"` or `label=~"a|b"`.
+fn selectors(expression: &str) -> Vec<(String, Vec<(String, Vec<String>)>)> {
+    let selector = regex::Regex::new(r#"((?:loghound|process)_[a-z0-9_]+)(?:\{([^}]*)\})?"#).unwrap();
+    let matcher = regex::Regex::new(r#"([a-z_]+)!?=~?"([^"]*)""#).unwrap();
+    let of = |found: regex::Captures<'_>| {
+        let matchers = found.get(2).map_or("", |m| m.as_str());
+        let values =
+            matcher.captures_iter(matchers).map(|m| (m[1].to_owned(), m[2].split('|').map(str::to_owned).collect()));
+        (found[1].to_owned(), values.collect())
+    };
+    selector.captures_iter(expression).map(of).collect()
+}
+
+#[test]
+fn dashboards_and_rules_ask_for_what_a_running_server_has() {
+    let server = common::Server::start();
+    let metrics = server.text("/metrics");
+    // What Prometheus adds itself, or Grafana fills in.
+    let added = ["job", "instance", "le"];
+    let mut asked = std::collections::BTreeSet::new();
+    for (path, expression) in expressions() {
+        for (metric, matchers) in selectors(&expression) {
+            asked.insert(metric.clone());
+            if LATER.contains(&metric.as_str()) {
+                continue;
+            }
+            let samples: Vec<&str> = metrics
+                .lines()
+                .filter(|line| line.strip_prefix(metric.as_str()).is_some_and(|rest| rest.starts_with(['{', ' '])))
+                .collect();
+            assert!(!samples.is_empty(), "{}: there is no metric {metric}\n{expression}", path.display());
+            for (label, values) in matchers.iter().filter(|(label, _)| !added.contains(&label.as_str())) {
+                for value in values {
+                    let pair = format!("{label}=\"{value}\"");
+                    assert!(samples.iter().any(|s| s.contains(&pair)), "{}: no {metric} has {pair}", path.display());
+                }
+            }
+        }
+    }
+    // And what there is can be seen somewhere.
+    let kept: std::collections::BTreeSet<String> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE loghound_")?.split_once(' '))
+        .map(|(name, kind)| match kind {
+            "histogram" => format!("loghound_{name}_bucket"),
+            _ => format!("loghound_{name}"),
+        })
+        .collect();
+    let unseen: Vec<_> = kept.difference(&asked).collect();
+    let expected = [
+        "loghound_decode_events_recovered_total",
+        "loghound_ingest_batches_total",
+        "loghound_ingest_connections_opened_total",
+        "loghound_parse_templates_joined_total",
+    ];
+    assert_eq!(unseen, expected.iter().collect::<Vec<_>>(), "metrics that no dashboard and no rule shows");
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_a_test() {
+    let rules = documents(&deploy().join("helm/loghound/files/rules.yaml")).remove(0);
+    let tested = std::fs::read_to_string(deploy().join("prometheus/rules_test.yaml")).unwrap();
+    let mut pages = Vec::new();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for rule in rules["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap()) {
+        let name = rule["alert"].as_str().unwrap();
+        assert_eq!(rule["annotations"]["runbook"], format!("docs/runbooks/{name}.md"));
+        let text = std::fs::read_to_string(docs.join(format!("docs/runbooks/{name}.md")));
+        let text = text.unwrap_or_else(|err| panic!("docs/runbooks/{name}.md: {err}"));
+        for section in ["# ", "## What it means", "## Look", "## Do"] {
+            assert!(text.contains(section), "{name} says nothing under {section:?}");
+        }
+        assert!(tested.contains(&format!("alertname: {name}\n")), "{name} is not in rules_test.yaml");
+        pages.push(format!("{name}.md"));
+    }
+    for page in std::fs::read_dir(docs.join("docs/runbooks")).unwrap() {
+        let name = page.unwrap().file_name().into_string().unwrap();
+        assert!(pages.contains(&name) || name == "README.md", "{name} belongs to no alert");
     }
 }

@@ -79,6 +79,13 @@ impl Client {
         Err(refusal(response).await)
     }
 
+    /// Whether `path` answers that all is well, and the text of its answer either way.
+    pub async fn told(&self, path: &str) -> anyhow::Result<(bool, String)> {
+        let url = self.base.join(path).with_context(|| format!("{} has no path {path}", self.base))?;
+        let response = self.http.get(url).send().await.map_err(|err| self.unreachable(err))?;
+        Ok((response.status().is_success(), response.text().await.context("the answer broke off")?))
+    }
+
     pub async fn json<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> anyhow::Result<T> {
         let response = self.ask(path, parameters, "application/json").await?;
         response.json().await.with_context(|| format!("{} did not answer as a loghound does", self.base))

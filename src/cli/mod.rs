@@ -20,6 +20,7 @@ pub mod open;
 pub mod parse;
 pub mod patterns;
 pub mod query;
+pub mod ready;
 pub mod receivers;
 pub mod reparse;
 pub mod rules;
@@ -109,6 +110,8 @@ pub enum Command {
     Rules(rules::Args),
     /// Tell of a deploy, so that incidents after it say so.
     Deploy(deploy::Args),
+    /// Say whether a server can take and answer: exit code 0, or 1 and why.
+    Ready(ready::Args),
     /// Show records that match a query as they arrive.
     Tail(tail::Args),
 }
@@ -166,6 +169,7 @@ pub fn main() -> ExitCode {
         Command::Deliveries(args) => deliveries::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Deploy(args) => deploy::run(args),
+        Command::Ready(args) => ready::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Tokens(args) => tokens::run(&args),
     };
