@@ -3,9 +3,11 @@
 
 use tantivy::columnar::{Cardinality, Column, DynamicColumn, StrColumn};
 
-use super::values::{AsHash, Target, each_scalar};
+use super::values::{Target, each_scalar};
+use crate::query::ast::Test;
 use crate::query::matches;
 use crate::query::segment::{Segment, Stop};
+use crate::record::PATH_SEPARATOR;
 use crate::store::STAMP_PREFIX;
 
 /// Values read at once.
@@ -32,7 +34,8 @@ pub fn whole<G: Target>(segment: &Segment<'_>, field: &str, target: &mut G) -> R
     Ok(Some(found.unwrap_or_default()))
 }
 
-/// How many records have a value of `field`; `None` where records have to be looked at.
+/// How many records have `field`, as `_exists_` has it: an object with something in it is there too. `None` where records have to
+/// be looked at.
 pub fn having(segment: &Segment<'_>, field: &str) -> Result<Option<u64>, Stop> {
     let names: Vec<&str> = segment.language.aliases.names(field).collect();
     let [name] = names[..] else { return Ok(None) };
@@ -42,7 +45,8 @@ pub fn having(segment: &Segment<'_>, field: &str) -> Result<Option<u64>, Stop> {
         || !columns.dynamic_column_handles(&format!("num.{name}"))?.is_empty()
         || !columns.dynamic_column_handles(&format!("num.{STAMP_PREFIX}{name}"))?.is_empty()
         || segment.has_identifiers(name)?
-        || !matches!(streams(segment, name, &mut AsHash), Place::Nowhere)
+        || segment.shard.paths().iter().any(|path| is_below(path, name))
+        || segment.shard.streams().iter().any(|stream| matches::field_matches(name, &Test::Exists, &stream.fields))
         || !segment.may_be_in_line(name)?.is_none();
     match &handles[..] {
         _ if elsewhere => Ok(None),
@@ -55,6 +59,12 @@ pub fn having(segment: &Segment<'_>, field: &str) -> Result<Option<u64>, Stop> {
         },
         _ => Ok(None),
     }
+}
+
+/// Whether a path of the shard, segments joined by `\u{1}`, is that of something within `name`.
+fn is_below(path: &str, name: &str) -> bool {
+    path.len() > name.len()
+        && path.replace(PATH_SEPARATOR, ".").strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
 }
 
 enum Place<T> {
