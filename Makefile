@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run demo build ui test test-ui test-clients lint fmt bench bench-peers bench-query soak fuzz eval-templates check-deploy ci
+.PHONY: help run demo build ui test test-ui test-clients lint fmt check-deploy bench bench-peers bench-query soak fuzz eval-templates ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'
@@ -14,13 +14,13 @@ help:
 	@echo 'make test-ui the web UI: types, units, and all pages in Chromium against a real loghound'
 	@echo 'make lint    formatting and lints, warnings as errors'
 	@echo 'make fmt     format the code'
+	@echo 'make check-deploy  ask Helm, Kubernetes'"'"' schemas, checkov and Prometheus of deploy/'
 	@echo 'make bench   the stage benches'
 	@echo 'make bench-peers  the whole path against VictoriaLogs (Go; takes some ten minutes)'
 	@echo 'make bench-query  the kinds of queries over HTTP against VictoriaLogs: QUERY_EVENTS=1000000'
 	@echo 'make soak    crash and cut connections for an hour: SOAK_MINUTES=60'
 	@echo 'make fuzz    break the parsers of foreign bytes, FUZZ_MINUTES=60 shared among the targets'
 	@echo 'make eval-templates   score the template miner on labelled lines, where they are'
-	@echo 'make check-deploy  the chart, manifests, dashboards and rules against Helm, Kubernetes, Prometheus (Go, Python)'
 	@echo 'make ci      what CI runs'
 
 # The web UI. Without Node the binary is built all the same, and its front page says how to get the UI.
@@ -58,6 +58,10 @@ test-ui: ui
 	cd $(WEB) && npm run --silent check && npm run --silent test
 	$(if $(LOGHOUND_BIN),,$(CARGO) build --locked --bin loghound)
 	cd $(WEB) && LOGHOUND_BIN=$(or $(LOGHOUND_BIN),$(abspath $(TARGET))/debug/loghound) npm run --silent e2e
+
+# Gets Helm, checkov, Kubernetes' schemas and Prometheus from their registries, and asks them.
+check-deploy: build
+	TOOLS="$(abspath $(TARGET))/deploy-tools" LOGHOUND_BIN="$(abspath $(TARGET))/release/loghound" deploy/check
 
 lint:
 	$(CARGO) fmt --all --check
@@ -107,11 +111,6 @@ fuzz:
 eval-templates: build
 	python3 tests/loghub/eval.py $(TARGET)/release/loghound $(or $(LOGHOUND_SHARED),../shared)
 	python3 tests/loghub/eval.py $(TARGET)/release/loghound $(or $(LOGHOUND_SHARED),../shared) --raw
-
-# Gets Helm, Kubernetes' schemas, policy checks and Prometheus from their registries, once.
-check-deploy:
-	$(if $(LOGHOUND_BIN),,$(CARGO) build --locked --bin loghound)
-	TOOLS=$(abspath $(TARGET))/deploy-tools LOGHOUND_BIN=$(or $(LOGHOUND_BIN),$(abspath $(TARGET))/debug/loghound) deploy/check
 
 ci:
 	.ci/run

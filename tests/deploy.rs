@@ -261,8 +261,11 @@ fn expressions() -> Vec<(PathBuf, String)> {
     all.into_iter().flat_map(of_file).collect()
 }
 
+/// Labels, and the values that each may have.
+type Matchers = Vec<(String, Vec<String>)>;
+
 /// What stands in an expression's selectors: a metric and its matchers of the form `label="a"` or `label=~"a|b"`.
-fn selectors(expression: &str) -> Vec<(String, Vec<(String, Vec<String>)>)> {
+fn selectors(expression: &str) -> Vec<(String, Matchers)> {
     let selector = regex::Regex::new(r#"((?:loghound|process)_[a-z0-9_]+)(?:\{([^}]*)\})?"#).unwrap();
     let matcher = regex::Regex::new(r#"([a-z_]+)!?=~?"([^"]*)""#).unwrap();
     let of = |found: regex::Captures<'_>| {

@@ -110,7 +110,7 @@ fn a_snapshot_is_taken_opened_and_put_back() {
     let exported = done(&["shards", "export", "--from", snapshot, "--query", "story | limit 400"]);
     let records: Vec<serde_json::Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let messages: Vec<&str> = records.iter().filter_map(|record| record["message"].as_str()).collect();
-    common::same_lines(&common::counted(&first), &common::counted(&messages)).unwrap();
+    assert_eq!(messages, first, "oldest first, as they were sent");
     let (code, wrong) = refused(&["shards", "export", "--from", snapshot, "--query", "level:"]);
     assert!(code == 2 && wrong.contains('^'), "{wrong}");
     let data_dir = server.data_dir.to_str().unwrap().to_owned();

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::alert::{Alerting, DryRun};
 use crate::api::erase::{AuditEntry, ErasePreview, EraseProgress, EraseRequest};
+use crate::api::jobs::JobBody;
 use crate::api::snapshots::SnapshotInfo;
 use crate::detect::{Feedback, Label, Model, Precision, Preview, Rule};
 use crate::ingest::http;
@@ -77,6 +78,17 @@ pub trait Backend: Send + Sync + 'static {
     fn roll_back_model(&self) -> Result<(), QueryError> {
         Err(QueryError::Conflict("there are no models here".to_owned()))
     }
+    /// What operators want watched.
+    fn jobs(&self) -> Result<Vec<JobBody>, QueryError> {
+        Err(QueryError::Conflict("there are no jobs here".to_owned()))
+    }
+    /// Puts a job, in the place of one with its name.
+    fn put_job(&self, _job: &Json) -> Result<(), QueryError> {
+        Err(QueryError::Conflict("there are no jobs here".to_owned()))
+    }
+    fn delete_job(&self, _name: &str) -> Result<(), QueryError> {
+        Err(QueryError::Conflict("there are no jobs here".to_owned()))
+    }
     /// Incidents, messages, and who is told of them.
     fn alerting(&self) -> Result<Arc<Alerting>, QueryError> {
         Err(QueryError::Conflict("nobody is told of anything here".to_owned()))
@@ -144,6 +156,8 @@ fn nothing_deleted() -> QueryError {
 pub struct RunRequest {
     /// The name of the model to make of it; none makes a backtest.
     pub train: Option<String>,
+    /// What one job would have found, in place of all detectors: its name, or a job as it is written.
+    pub job: Option<Json>,
     pub range: TimeRange,
     pub service: Option<String>,
     /// Anomalies shown have at least this score.

@@ -4,6 +4,7 @@
 //! event loop, a bounded number at a time, each with a deadline. Every answer that is not a success is an RFC 9457
 //! problem (`error`), missing routes and wrong methods included.
 
+pub mod access;
 mod aggregate;
 mod alerts;
 mod anomalies;
@@ -21,6 +22,7 @@ mod handlers;
 mod health;
 mod home;
 mod insert;
+mod jobs;
 mod listen;
 mod models;
 mod openapi;
@@ -48,6 +50,7 @@ pub use backend::{
 pub use csv::{csv_cell, plain as csv_value};
 pub use elastic::day_index;
 pub use erase::{AuditEntry, EraseDay, ErasePreview, EraseProgress, EraseRequest};
+pub use jobs::JobBody;
 pub use listen::{Limited, serve};
 pub use routes::{Settings, router};
 pub use snapshots::{SnapshotDay, SnapshotInfo};

@@ -75,13 +75,17 @@ impl From<RunAnswer> for RunBody {
     ("from" = Option<String>, Query, description = "records from this time on"),
     ("to" = Option<String>, Query, description = "records before this time"),
     ("service" = Option<String>, Query, description = "show anomalies of this service"),
+    ("job" = Option<String>, Query, description = "what one job would have found: its name, or a job as it is written"),
     ("score" = Option<String>, Query, description = "show at least this score (0 to 100), or a severity; default minor"),
 ), responses((status = 200, body = RunBody), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 pub async fn backtest(State(shared): State<Shared>, params: Result<Params, Problem>) -> Response {
     let request = params.and_then(|params| {
-        params.only(&["from", "to", "service", "score"])?;
+        params.only(&["from", "to", "service", "score", "job"])?;
+        let job = params.get("job").map(serde_saphyr::from_str).transpose();
+        let bad = |error| Problem::bad_parameter("job", format!("job is neither a name nor JSON nor YAML: {error}"));
+        let job = job.map_err(bad)?;
         let (range, service) = (params.range(now())?, params.get("service").map(str::to_owned));
-        Ok(RunRequest { train: None, range, service, score_min: score_min(&params)? })
+        Ok(RunRequest { train: None, job, range, service, score_min: score_min(&params)? })
     });
     begin(&shared, request).await
 }
@@ -119,7 +123,7 @@ pub async fn train(State(shared): State<Shared>, params: Result<Params, Problem>
     let request = params.and_then(|params| {
         params.only(&["version", "from", "to"])?;
         let train = Some(params.required("version", "the model's name")?);
-        Ok(RunRequest { train, range: params.range(now())?, service: None, score_min: 50.0 })
+        Ok(RunRequest { train, job: None, range: params.range(now())?, service: None, score_min: 50.0 })
     });
     begin(&shared, request).await
 }

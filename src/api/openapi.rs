@@ -10,8 +10,8 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
 use super::{
-    aggregate, alerts, anomalies, erase, export, feedback, grammars, grok, handlers, health, insert, models, patterns,
-    saved, shards, snapshots, tail,
+    aggregate, alerts, anomalies, erase, export, feedback, grammars, grok, handlers, health, insert, jobs, models,
+    patterns, saved, shards, snapshots, tail,
 };
 
 #[derive(OpenApi)]
@@ -24,7 +24,8 @@ use super::{
         insert::lines,
         saved::list, saved::show, saved::save, saved::delete,
         anomalies::anomalies, anomalies::detectors, feedback::give, feedback::show, feedback::precision,
-        models::backtest, models::progress, models::stop, models::models, models::train, models::activate, models::roll_back, shards::shards,
+        models::backtest, models::progress, models::stop, models::models, models::train, models::activate, models::roll_back,
+        jobs::list, jobs::show, jobs::put, jobs::delete, shards::shards,
         snapshots::list, snapshots::take, snapshots::delete, erase::preview, erase::begin, erase::progress, erase::audit,
         alerts::incidents, alerts::incident, alerts::acknowledge, alerts::close, alerts::merge, alerts::split, alerts::alerts,
         alerts::silences, alerts::silence, alerts::expire, alerts::receivers, alerts::test, alerts::deliveries,

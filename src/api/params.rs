@@ -16,7 +16,7 @@ use crate::config::distance;
 pub struct Params(Vec<(String, String)>);
 
 /// Parameters whose value is an object: they are read from its text.
-const OBJECTS: [&str; 1] = ["aggs"];
+const OBJECTS: [&str; 2] = ["aggs", "job"];
 /// Parameters that may be given more than once.
 const REPEATABLE: [&str; 3] = ["fields", "matchers", "findings"];
 

@@ -17,14 +17,16 @@ use super::arriving::Arriving;
 use super::error::Problem;
 use super::run::Shared;
 use super::{
-    Backend, aggregate, alerts, anomalies, elastic, erase, export, feedback, grammars, grok, handlers, health, home,
-    insert, models, openapi, patterns, saved, shards, snapshots, tail, ui,
+    Backend, access, aggregate, alerts, anomalies, elastic, erase, export, feedback, grammars, grok, handlers, health,
+    home, insert, jobs, models, openapi, patterns, saved, shards, snapshots, tail, ui,
 };
 use crate::telemetry::Metrics;
 
 /// Limits of the HTTP side.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Who may ask; without tokens everybody may.
+    pub access: access::Access,
     /// Queries that run at once; each may take one core.
     pub queries_max: usize,
     /// How long one more waits for its turn before 503.
@@ -50,6 +52,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            access: access::Access::default(),
             queries_max: 8,
             queue_time_max: Duration::from_secs(2),
             query_time_max: Duration::from_secs(30),
@@ -73,7 +76,7 @@ pub fn router(
 ) -> Router {
     let shared = Shared {
         backend,
-        metrics,
+        metrics: Arc::clone(&metrics),
         queries: Arc::new(Semaphore::new(settings.queries_max)),
         tails: Arc::new(Semaphore::new(settings.tails_max)),
         arriving: Arc::new(Arriving::new(settings.documents_bytes_max, settings.documents_memory_max)),
@@ -81,6 +84,7 @@ pub fn router(
         closing,
     };
     let time_max = settings.request_time_max;
+    let (access, refusals) = (settings.access.clone(), Arc::clone(&metrics));
     Router::new()
         .route("/", get(home::home))
         .route("/api/v1/search", get(handlers::search).post(handlers::search))
@@ -96,6 +100,8 @@ pub fn router(
         .route("/api/v1/feedback", get(feedback::precision))
         .route("/api/v1/detectors", get(anomalies::detectors))
         .route("/api/v1/backtest", get(models::progress).post(models::backtest).delete(models::stop))
+        .route("/api/v1/jobs", get(jobs::list).post(jobs::put))
+        .route("/api/v1/jobs/{name}", get(jobs::show).delete(jobs::delete))
         .route("/api/v1/models", get(models::models).post(models::train))
         .route("/api/v1/models/{version}/activate", post(models::activate))
         .route("/api/v1/models/rollback", post(models::roll_back))
@@ -146,6 +152,7 @@ pub fn router(
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(settings.body_bytes_max))
         .layer(from_fn(move |request, next| guard(request, next, time_max)))
+        .layer(from_fn(move |request, next| access::guard(access.clone(), Arc::clone(&refusals), request, next)))
         .with_state(shared)
 }
 

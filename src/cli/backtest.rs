@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -11,6 +12,8 @@ use super::show::{Output, printable};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// What this job would have found, in place of all detectors: a job's name, or a file with one, YAML or JSON.
+    pub job: Option<String>,
     /// Records from this time on: RFC 3339, a date, Unix milliseconds, or now-7d.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
@@ -62,7 +65,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 async fn ask(args: Args) -> anyhow::Result<()> {
     let client = Client::new(&args.server)?;
+    let job = args.job.as_deref().unwrap_or_default();
+    let path = std::path::Path::new(job);
+    let job = if path.is_file() {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {job}"))?
+    } else {
+        job.to_owned()
+    };
     let parameters = [
+        ("job", job.as_str()),
         ("from", args.from.as_deref().unwrap_or_default()),
         ("to", args.to.as_deref().unwrap_or_default()),
         ("score", &args.score),

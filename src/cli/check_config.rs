@@ -23,6 +23,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     super::grammars::redactor(&config)?;
     super::alerts::open(&config)?;
     serve::keep(&config)?;
+    serve::access(&config)?;
+    serve::kafka(&config)?;
+    serve::jobs(&config)?;
     println!("beats  {}\nhttp   {}\ndata   {}", config.beats.listen, config.http.listen, config.data_dir.display());
     println!("the configuration can be used");
     Ok(())

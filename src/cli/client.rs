@@ -14,11 +14,15 @@ pub struct Server {
     /// The server to ask.
     #[arg(long, value_name = "URL", env = "LOGHOUND_SERVER", default_value = "http://127.0.0.1:8044", global = true)]
     pub server: String,
+    /// The token to show, where the server asks for one.
+    #[arg(long, value_name = "TOKEN", env = "LOGHOUND_TOKEN", hide_env_values = true, global = true)]
+    pub token: Option<String>,
 }
 
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    token: Option<String>,
 }
 
 /// The members of a problem (RFC 9457) that a terminal shows.
@@ -41,7 +45,7 @@ impl Client {
         let builder = reqwest::Client::builder().user_agent(concat!("loghound/", env!("CARGO_PKG_VERSION")));
         // A proxy from the environment cannot reach this machine's own loopback.
         let builder = if is_loopback(&base) { builder.no_proxy() } else { builder };
-        Ok(Self { http: builder.build().context("cannot set up the HTTP client")?, base })
+        Ok(Self { http: builder.build().context("cannot set up the HTTP client")?, base, token: server.token.clone() })
     }
 
     /// Asks `path` with `parameters`, empty ones left out, and gives the successful response, its body unread.
@@ -63,7 +67,11 @@ impl Client {
     ) -> anyhow::Result<reqwest::Response> {
         let mut url = self.base.join(path).with_context(|| format!("{} has no path {path}", self.base))?;
         url.query_pairs_mut().extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
-        let sent = self.http.request(method, url).header(ACCEPT, accept).send().await;
+        let mut request = self.http.request(method, url).header(ACCEPT, accept);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let sent = request.send().await;
         let response = sent.map_err(|err| self.unreachable(err))?;
         if response.status().is_success() {
             return Ok(response);
@@ -86,6 +94,17 @@ impl Client {
     /// The same by POST.
     pub async fn post_json<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> anyhow::Result<T> {
         let response = self.send(reqwest::Method::POST, path, parameters, "application/json").await?;
+        response.json().await.with_context(|| format!("{} did not answer as a loghound does", self.base))
+    }
+
+    /// The same with a body, which is read as the server likes.
+    pub async fn post_body<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<T> {
+        let url = self.base.join(path).with_context(|| format!("{} has no path {path}", self.base))?;
+        let sent = self.http.post(url).header(ACCEPT, "application/json").body(body).send().await;
+        let response = sent.map_err(|err| self.unreachable(err))?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
         response.json().await.with_context(|| format!("{} did not answer as a loghound does", self.base))
     }
 

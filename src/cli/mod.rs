@@ -14,6 +14,7 @@ pub mod feedback;
 pub mod grammars;
 pub mod grok;
 pub mod incidents;
+pub mod jobs;
 pub mod models;
 pub mod open;
 pub mod parse;
@@ -33,6 +34,7 @@ mod sse;
 mod table;
 pub mod tail;
 pub mod templates;
+mod tokens;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -66,6 +68,8 @@ pub enum Command {
     Detect(detect::Args),
     /// Send files or made-up traffic as Filebeat does, and measure the receiver.
     Ship(ship::Args),
+    /// Make tokens for those who may ask the server.
+    Tokens(tokens::Args),
     /// Check a configuration without starting anything.
     CheckConfig(check_config::Args),
     /// Show records that match a query.
@@ -82,6 +86,8 @@ pub enum Command {
     Backtest(backtest::Args),
     /// Make a model of the detectors from stored days.
     Train(models::TrainArgs),
+    /// List, put and delete jobs: what is watched beside all else.
+    Jobs(jobs::Args),
     /// List, activate and roll back models of the detectors.
     Models(models::Args),
     /// Show the days on disk, check them, put them back.
@@ -151,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Feedback(args) => feedback::run(&args),
         Command::Backtest(args) => backtest::run(args),
         Command::Train(args) => models::train(&args),
+        Command::Jobs(args) => jobs::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Shards(args) => shards::run(args),
         Command::Snapshots(args) => snapshots::run(args),
@@ -164,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Deploy(args) => deploy::run(args),
         Command::Ready(args) => ready::run(args),
         Command::Tail(args) => tail::run(args),
+        Command::Tokens(args) => tokens::run(&args),
     };
     exit_code(done, &mut io::stderr())
 }

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{ClientAuth, Config};
+use crate::api::access::{Access, Role, Token};
+use crate::config::{ClientAuth, Config, KafkaFormat, TokenSecret};
 use crate::decode::DedupeLimits;
 use crate::ingest::beats;
 use crate::ingest::frame::Limits;
+use crate::ingest::kafka::{Format, KafkaSettings};
 use crate::{api, pipeline, store, telemetry};
 
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -102,12 +104,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     telemetry::init_logs(&config.log.level, config.log.format)?;
     let data_dir = config.data_dir.clone();
     let grammars = super::grammars::open(&config)?;
-    let settings = pipeline::Settings {
+    let mut settings = pipeline::Settings {
         redactor: super::grammars::redactor(&config)?.map(Arc::new),
         alert: super::alerts::open(&config)?,
+        jobs: jobs(&config)?,
         keep: keep(&config)?,
+        kafka: kafka(&config)?,
         ..settings(&config)
     };
+    settings.api.access = access(&config)?;
     pipeline::run(settings, grammars, |at| {
         // Where nobody reads standard output, the ports are open all the same.
         let mut stdout = io::stdout().lock();
@@ -160,10 +165,12 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         journal_disk_reserve_bytes: config.journal.disk_reserve_bytes,
         store: store_options(&config.store),
         keep: Vec::new(),
+        kafka: None,
         templates_bytes_max: config.templates.memory as usize,
         model_version: std::env::var("LOGHOUND_MODEL_VERSION").ok().filter(|version| !version.is_empty()),
         detect_bytes_max: config.detect.memory as usize,
         alert: crate::alert::Settings::default(),
+        jobs: Vec::new(),
         redactor: None,
         workers: if config.store.workers == 0 { cores } else { config.store.workers },
         commit_interval: config.store.commit_interval,
@@ -172,6 +179,57 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         shutdown_deadline: config.stop_timeout,
         is_copy: false,
     }
+}
+
+/// Who may ask.
+pub(super) fn access(config: &Config) -> Result<Access, super::Usage> {
+    let tokens = config.http.tokens.iter().map(|token| {
+        let wrong = |what: String| super::Usage(format!("http.tokens: {}: {what}", token.name));
+        let role = Role::named(&token.role)
+            .ok_or_else(|| wrong(format!("{:?} is no role: write ingest, read or admin", token.role)))?;
+        let sha256 = match &token.secret {
+            TokenSecret::Sha256(hash) => *hash,
+            TokenSecret::File(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text.map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
+                match text.trim() {
+                    short if short.len() < 16 => {
+                        return Err(wrong(format!("{} holds less than 16 characters", path.display())));
+                    }
+                    token => api::access::hash(token),
+                }
+            }
+        };
+        Ok(Token { name: token.name.clone(), role, sha256 })
+    });
+    Ok(Access::new(tokens.collect::<Result<_, super::Usage>>()?))
+}
+
+/// The topics to read, if any; a client can be made of what is said of them.
+pub(super) fn kafka(config: &Config) -> Result<Option<KafkaSettings>, super::Usage> {
+    let kafka = &config.kafka;
+    if kafka.brokers.is_empty() {
+        return Ok(None);
+    }
+    let settings = KafkaSettings {
+        brokers: kafka.brokers.clone(),
+        topics: kafka.topics.clone(),
+        group: kafka.group.clone(),
+        format: match kafka.format {
+            KafkaFormat::Json => Format::Json,
+            KafkaFormat::Lines => Format::Lines,
+        },
+        properties: kafka.properties.clone(),
+    };
+    pipeline::check_kafka(&settings).map_err(|error| super::Usage(error.to_string()))?;
+    Ok(Some(settings))
+}
+
+/// The configuration's `jobs`, checked whole; all problems as one.
+pub(super) fn jobs(config: &Config) -> Result<Vec<crate::detect::JobSpec>, super::Usage> {
+    let check = |text: &str| crate::query::parse(text).map(drop).map_err(|error| error.to_string());
+    crate::detect::JobSpec::list(&config.jobs, &check)
+        .map_err(|problems| super::Usage(format!("the configuration cannot be used:\n{}", problems.join("\n"))))
 }
 
 /// The queries of `store.keep`, read.

@@ -205,7 +205,10 @@ fn export(args: &ExportArgs) -> anyhow::Result<()> {
     let grammars = super::grammars::open(&Default::default())?;
     let mut out = BufWriter::new(io::stdout().lock());
     match pipeline::export(&args.from, &days, &args.query, grammars, &mut out) {
-        Ok(records) => Ok(eprintln!("{records} records")),
+        Ok(records) => {
+            eprintln!("{records} records");
+            Ok(())
+        }
         // Whoever reads has read enough.
         Err(pipeline::ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error @ (pipeline::ExportError::Query(..) | pipeline::ExportError::NoSuchDay(_))) => {

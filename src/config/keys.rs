@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::values::{bytes, duration};
-use super::{ClientAuth, Config, Keep, Route};
+use super::{ClientAuth, Config, KafkaFormat, Keep, Route, Token, TokenSecret};
 
 pub struct Key {
     /// Dotted; the environment's name is `LOGHOUND_` and this in capitals, dots as underscores.
@@ -66,8 +66,28 @@ pub fn keys() -> Vec<Key> {
             put(&mut c.beats.tls.client_auth, client_auth(v).map(Some))
         }),
         key("http.listen", "where the API listens", |c, v| put(&mut c.http.listen, address(v))),
+        json(
+            "http.tokens",
+            "who may ask: [{name: NAME, role: ingest|read|admin, sha256: HEX or file: PATH}]",
+            |c, v| put(&mut c.http.tokens, tokens(v)),
+        ),
         key("http.queries_max", "queries that run at once", |c, v| put(&mut c.http.queries_max, count(v))),
         key("http.query_timeout", "how long one may run", |c, v| put(&mut c.http.query_timeout, duration(v))),
+        key("kafka.brokers", "brokers whose topics are read, HOST:PORT,…; none reads none", |c, v| {
+            c.kafka.brokers = v.trim().to_owned();
+            Ok(())
+        }),
+        json("kafka.topics", "topics, or expressions such as ^logs[.]", |c, v| put(&mut c.kafka.topics, topics(v))),
+        key("kafka.group", "the consumer group", |c, v| {
+            c.kafka.group = v.trim().to_owned();
+            Ok(())
+        }),
+        key("kafka.format", "json (Filebeat's output.kafka, or structured records) or lines", |c, v| {
+            put(&mut c.kafka.format, kafka_format(v))
+        }),
+        json("kafka.properties", "librdkafka's own, such as {security.protocol: SSL}", |c, v| {
+            put(&mut c.kafka.properties, properties(v))
+        }),
         key("journal.bytes_max", "disk the journal may take before senders wait", |c, v| {
             put(&mut c.journal.bytes_max, bytes(v))
         }),
@@ -102,6 +122,9 @@ pub fn keys() -> Vec<Key> {
         }),
         key("templates.memory", "memory for templates; 0 finds none", |c, v| put(&mut c.templates.memory, bytes(v))),
         key("detect.memory", "memory for the detectors; 0 watches nothing", |c, v| put(&mut c.detect.memory, bytes(v))),
+        json("jobs", "what is watched beside all else: function, field, by, over, partition, filter", |c, v| {
+            put(&mut c.jobs, tree(v))
+        }),
         json("alert.rules", "what is worth an incident: on anomalies, queries, new templates", |c, v| {
             put(&mut c.alert.rules, tree(v))
         }),
@@ -155,6 +178,68 @@ fn routes(text: &str) -> Result<Vec<Route>, String> {
         Some(route) => Err(format!("the rule for {} holds for every stream: name a field", route.grammar)),
         None => Ok(routes),
     }
+}
+
+fn tokens(text: &str) -> Result<Vec<Token>, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Entry {
+        name: String,
+        role: String,
+        sha256: Option<String>,
+        file: Option<PathBuf>,
+    }
+    let entries: Vec<Entry> = serde_saphyr::from_str(text).map_err(|error| {
+        format!("{error}\n  write a list such as [{{name: grafana, role: read, sha256: HEX}}]: loghound tokens create makes one")
+    })?;
+    let entries = entries.into_iter().map(|Entry { name, role, sha256, file }| {
+        let secret = match (sha256, file) {
+            (Some(text), None) => TokenSecret::Sha256(
+                hex(&text)
+                    .ok_or_else(|| format!("{name}: sha256 is 64 hex digits: loghound tokens create tells them"))?,
+            ),
+            (None, Some(path)) => TokenSecret::File(path),
+            _ => return Err(format!("{name}: give sha256, or file, which holds the token itself")),
+        };
+        Ok(Token { name, role, secret })
+    });
+    entries.collect()
+}
+
+fn hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let digits = text.trim();
+    if digits.len() != 64 || !digits.is_ascii() {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn topics(text: &str) -> Result<Vec<String>, String> {
+    serde_saphyr::from_str(text).map_err(|error| format!("{error}\n  write a list such as [logs, '^audit[.]']"))
+}
+
+fn kafka_format(text: &str) -> Result<KafkaFormat, String> {
+    match text {
+        "json" => Ok(KafkaFormat::Json),
+        "lines" => Ok(KafkaFormat::Lines),
+        _ => Err(format!("{text:?} is no format: write json or lines")),
+    }
+}
+
+/// Scalars are written as they stand.
+fn properties(text: &str) -> Result<Vec<(String, String)>, String> {
+    let read: std::collections::BTreeMap<String, serde_json::Value> = serde_saphyr::from_str(text)
+        .map_err(|error| format!("{error}\n  write a map such as {{security.protocol: SSL}}"))?;
+    let one = |(name, value)| match value {
+        serde_json::Value::String(text) => Ok((name, text)),
+        value @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_)) => Ok((name, value.to_string())),
+        _ => Err(format!("{name} is a text, a number, true or false")),
+    };
+    read.into_iter().map(one).collect()
 }
 
 fn keep(text: &str) -> Result<Vec<Keep>, String> {

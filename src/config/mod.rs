@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use crate::record::When;
 use crate::telemetry::LogFormat;
 pub use keys::{Key, keys};
-pub use values::duration;
+pub use values::{bytes, duration};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -28,10 +28,13 @@ pub struct Config {
     pub insecure: bool,
     pub beats: Beats,
     pub http: Http,
+    pub kafka: Kafka,
     pub journal: Journal,
     pub store: Store,
     pub templates: Templates,
     pub detect: Detect,
+    /// What operators want watched, as it is written; the room it is for reads it.
+    pub jobs: Json,
     pub alert: Alert,
     pub log: Log,
     pub stop_timeout: Duration,
@@ -76,8 +79,47 @@ pub enum ClientAuth {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     pub listen: SocketAddr,
+    /// Who may ask; everybody without.
+    pub tokens: Vec<Token>,
     pub queries_max: usize,
     pub query_timeout: Duration,
+}
+
+/// One who may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    pub name: String,
+    /// The room that it is for reads it.
+    pub role: String,
+    pub secret: TokenSecret,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenSecret {
+    Sha256([u8; 32]),
+    /// The token itself is in this file.
+    File(PathBuf),
+}
+
+/// Topics that are read as one of a consumer group. Nothing is read without brokers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kafka {
+    /// `HOST:PORT`, separated by commas.
+    pub brokers: String,
+    /// Names, or expressions that begin with `^`.
+    pub topics: Vec<String>,
+    pub group: String,
+    pub format: KafkaFormat,
+    /// librdkafka's own.
+    pub properties: Vec<(String, String)>,
+}
+
+/// What is in the messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KafkaFormat {
+    #[default]
+    Json,
+    Lines,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,9 +210,11 @@ impl Default for Config {
             },
             http: Http {
                 listen: SocketAddr::from(([127, 0, 0, 1], 8044)),
+                tokens: Vec::new(),
                 queries_max: 8,
                 query_timeout: Duration::from_secs(30),
             },
+            kafka: Kafka { group: "loghound".to_owned(), ..Kafka::default() },
             journal: Journal { bytes_max: 8 << 30, segment_bytes: 64 << 20, disk_reserve_bytes: 256 << 20 },
             store: Store {
                 workers: 0,
@@ -185,6 +229,7 @@ impl Default for Config {
             },
             templates: Templates { memory: 64 << 20 },
             detect: Detect { memory: 256 << 20 },
+            jobs: Json::Null,
             alert: Alert::default(),
             log: Log { level: "info".to_owned(), format: LogFormat::Text },
             stop_timeout: Duration::from_secs(25),
@@ -258,6 +303,13 @@ fn keys_of_environment(variable: &str) -> Option<&'static str> {
 
 /// What no single value shows.
 fn check(config: &Config, problems: &mut Vec<String>) {
+    let kafka = &config.kafka;
+    if kafka.brokers.is_empty() != kafka.topics.is_empty() {
+        problems.push("kafka: brokers and topics belong together: give both or none".to_owned());
+    }
+    if !kafka.brokers.is_empty() && kafka.group.is_empty() {
+        problems.push("kafka.group: is empty: name a consumer group, such as loghound".to_owned());
+    }
     let tls = &config.beats.tls;
     if tls.certificate.is_some() != tls.key.is_some() {
         problems.push("beats.tls: certificate and key belong together: give both or none".to_owned());
@@ -277,17 +329,23 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     if (1..1 << 20).contains(&config.templates.memory) {
         problems.push("templates.memory: less than 1MiB knows too few templates: give more, or 0 for none".to_owned());
     }
+    if config.detect.memory == 0 && !config.jobs.is_null() {
+        problems
+            .push("jobs: nothing is watched with detect.memory 0: give it memory, or leave the jobs out".to_owned());
+    }
     if (1..4 << 20).contains(&config.detect.memory) {
         problems.push("detect.memory: less than 4MiB watches too little: give more, or 0 for nothing".to_owned());
     }
     let client_auth =
         tls.client_ca.is_some() && !matches!(tls.client_auth, Some(ClientAuth::None | ClientAuth::Optional));
-    for (key, address, authenticated) in
-        [("beats.listen", config.beats.listen, client_auth), ("http.listen", config.http.listen, false)]
-    {
+    for (key, address, authenticated) in [
+        ("beats.listen", config.beats.listen, client_auth),
+        ("http.listen", config.http.listen, !config.http.tokens.is_empty()),
+    ] {
+        let what = if key == "http.listen" { "http.tokens" } else { "client certificates" };
         if !address.ip().is_loopback() && !authenticated && !config.insecure {
             problems.push(format!(
-                "{key}: {address} is open to others without authentication: listen on 127.0.0.1, or accept that with --insecure"
+                "{key}: {address} is open to others without authentication: listen on 127.0.0.1, ask for {what}, or accept that with --insecure"
             ));
         }
     }

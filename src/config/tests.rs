@@ -78,11 +78,18 @@ fn the_example_file_has_every_key_at_its_default() {
         .replace("# routes:", "routes:")
         .replace("#   - {", "  - {")
         .replace("  # tls:", "  tls:")
+        .replace("  # keep:", "  keep:")
+        .replace("  # tokens:", "  tokens:")
+        .replace("  # warm_dir:", "  warm_dir:")
         .replace("  #   ", "    ");
-    let (before, alert) = uncommented.split_once("# alert:\n").unwrap();
-    let (alert, after) = alert.split_once("\n\n").unwrap();
-    let alert = alert.lines().map(|line| line.replacen("# ", "", 1)).collect::<Vec<_>>().join("\n");
-    let uncommented = format!("{before}alert:\n{alert}\n{after}");
+    // Whole blocks, up to an empty line.
+    let uncomment = |text: String, key: &str| {
+        let Some((before, block)) = text.split_once(&format!("\n# {key}:\n")) else { return text };
+        let (block, after) = block.split_once("\n\n").unwrap_or((block, ""));
+        let block = block.lines().map(|line| line.replacen("# ", "", 1)).collect::<Vec<_>>().join("\n");
+        format!("{before}\n{key}:\n{block}\n\n{after}")
+    };
+    let uncommented = ["alert", "jobs", "kafka"].into_iter().fold(uncommented, uncomment);
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("c.yaml");
     std::fs::write(&copy, uncommented).unwrap();

@@ -19,7 +19,7 @@ pub struct Influencer {
 }
 
 /// A line, kept because its day may be deleted before anybody looks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Example {
     /// `event.id`.
     pub id: String,
@@ -145,6 +145,7 @@ pub fn sentence(words: &Words<'_>) -> String {
         }
         Measure::Silence => format!("no lines at all, usually {typical} {per}"),
         Measure::Clock => format!("the clock of {value} is {actual} s ahead of the others"),
+        Measure::Job => format!("{field} is {actual}, usually {typical} ({band})"),
     };
     let since = format_rfc3339(words.since * NANOS_PER_SECOND);
     let mut text = format!("{service}: {what}, since {}", &since[11..16]);
@@ -161,7 +162,8 @@ fn percent(share: f64) -> String {
     if percent > 0.0 && percent < 1.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
-fn number(n: f64) -> String {
+/// A number as a person reads it.
+pub fn number(n: f64) -> String {
     match n.abs() {
         a if a >= 100.0 || a == 0.0 || (n.fract() == 0.0 && a < 1e15) => format!("{n:.0}"),
         a if a >= 10.0 => format!("{n:.1}"),

@@ -28,6 +28,8 @@ pub enum Measure {
     Silence,
     /// A source whose clock is ahead.
     Clock,
+    /// What an operator's job measures.
+    Job,
 }
 
 impl Measure {
@@ -43,6 +45,7 @@ impl Measure {
             Self::Distinct => "distinct_count",
             Self::Silence => "silence",
             Self::Clock => "clock",
+            Self::Job => "job",
         }
     }
 }

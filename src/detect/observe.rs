@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::job::Row as JobRow;
 use super::names::{NameCache, NameId, Names};
 use crate::record::{Record, Role, Stream, Value};
 
@@ -69,6 +70,8 @@ pub struct Observations {
     pub received_at: i64,
     pub streams: Vec<Arc<Stream>>,
     pub records: Vec<Observation>,
+    /// What jobs take, each under its number.
+    jobs: Vec<(u64, JobRow)>,
     fields: Vec<Datapoint>,
     text: String,
 }
@@ -101,11 +104,22 @@ impl Observations {
         }
     }
 
+    /// Adds what a job takes of a record.
+    pub fn add_job(&mut self, number: u64, row: JobRow) {
+        self.jobs.push((number, row));
+    }
+
+    /// What jobs take, in the batch's order.
+    pub fn take_jobs(&mut self) -> Vec<(u64, JobRow)> {
+        std::mem::take(&mut self.jobs)
+    }
+
     /// Memory in use, about.
     pub fn bytes(&self) -> usize {
         self.text.capacity()
             + self.fields.capacity() * size_of::<Datapoint>()
             + self.records.capacity() * size_of::<Observation>()
+            + self.jobs.iter().map(|(_, row)| size_of::<JobRow>() + row.example.line.len() + 200).sum::<usize>()
     }
 }
 
@@ -139,6 +153,7 @@ impl Observer {
             position,
             received_at,
             streams: Vec::new(),
+            jobs: Vec::new(),
             records: Vec::with_capacity(records),
             fields: Vec::with_capacity(records * 12),
             text: String::with_capacity(records * 280),
@@ -183,6 +198,11 @@ impl Observer {
             line: (line_at, line_at + kept.len() as u32),
             fields: (fields_at, out.fields.len() as u32),
         });
+    }
+
+    /// Adds what a job takes of a record of the batch.
+    pub fn add_job(&mut self, number: u64, row: JobRow) {
+        self.out.add_job(number, row);
     }
 
     /// The batch, done.

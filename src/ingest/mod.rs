@@ -7,6 +7,7 @@ pub mod beats;
 pub mod dead_letters;
 pub mod frame;
 pub mod http;
+pub mod kafka;
 
 use crate::record::Batch;
 

@@ -233,7 +233,12 @@ impl Backend for Pipeline {
     }
 
     fn begin_run(&self, request: RunRequest) -> Result<RunAnswer, QueryError> {
-        super::watched::begin_run(self.context.runs.as_ref(), request, self.context.clock.now())
+        super::watched::begin_run(
+            self.context.detecting.as_deref(),
+            self.context.runs.as_ref(),
+            request,
+            self.context.clock.now(),
+        )
     }
 
     fn run_progress(&self) -> Result<RunAnswer, QueryError> {
@@ -249,6 +254,18 @@ impl Backend for Pipeline {
 
     fn models(&self) -> Result<(String, Vec<Model>), QueryError> {
         super::watched::models(self.context.detecting.as_deref())
+    }
+
+    fn jobs(&self) -> Result<Vec<crate::api::JobBody>, QueryError> {
+        super::watched::jobs(self.context.detecting.as_deref())
+    }
+
+    fn put_job(&self, job: &serde_json::Value) -> Result<(), QueryError> {
+        super::watched::put_job(self.context.detecting.as_deref(), job)
+    }
+
+    fn delete_job(&self, name: &str) -> Result<(), QueryError> {
+        super::watched::delete_job(self.context.detecting.as_deref(), name)
     }
 
     fn activate_model(&self, version: &str, force: bool) -> Result<(), QueryError> {
@@ -463,6 +480,7 @@ impl Backend for Pipeline {
         metrics.shards_set_aside.set(context.store.set_aside().len() as i64);
         metrics.tails.set(context.tails.subscribers() as i64);
         metrics.budget_bytes.set(self.budget.used() as i64);
+        metrics.budget_limit_bytes.set(self.budget.soft() as i64);
         metrics.connections.set(counters.open.load(Relaxed) as i64);
         let catch_up = |counter: &prometheus::IntCounter, total: u64| {
             counter.inc_by(total.saturating_sub(counter.get()));

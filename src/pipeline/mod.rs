@@ -14,6 +14,8 @@ mod erasing;
 mod export;
 mod indexer;
 mod intake;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod keeping;
 mod live;
 mod lock;
@@ -64,6 +66,7 @@ use crate::detect;
 use crate::ingest::beats;
 use crate::ingest::dead_letters::{DeadLetter, DeadLetters};
 use crate::ingest::frame;
+use crate::ingest::kafka::KafkaSettings;
 use crate::journal::{self, Journal, Position};
 use crate::parse::Grammars;
 use crate::parse::redact::Redactor;
@@ -173,6 +176,8 @@ pub struct Settings {
     pub journal_bytes_max: u64,
     pub journal_segment_bytes: u64,
     pub journal_disk_reserve_bytes: u64,
+    /// Topics to read.
+    pub kafka: Option<KafkaSettings>,
     pub store: store::Options,
     /// Records that are kept for a shorter time than their days.
     pub keep: Vec<Keep>,
@@ -180,6 +185,8 @@ pub struct Settings {
     pub templates_bytes_max: usize,
     /// Memory for the detectors; 0 watches nothing.
     pub detect_bytes_max: usize,
+    /// What operators want watched.
+    pub jobs: Vec<detect::JobSpec>,
     /// The model to start with, in place of the one in use.
     pub model_version: Option<String>,
     /// Who is told of what.
@@ -255,7 +262,15 @@ pub fn run(settings: Settings, grammars: Grammars, announce: impl FnOnce(&Addres
         });
         let detecting = detecting.transpose()?;
         let tending = tending::Tending::start(Arc::clone(&context)).map_err(|e| RunError::Start(e.to_string()))?;
+        #[cfg(feature = "kafka")]
+        let kafka = start_kafka(&settings, &context, &runtime)?;
         let deadline = serve(&settings, &context, listeners, announce).await?;
+        #[cfg(feature = "kafka")]
+        if let Some(kafka) = kafka
+            && !kafka.stop(deadline).await
+        {
+            warn!("what Kafka sent last is not journalled; it is read again");
+        }
         if !tending.stop(deadline.min(Instant::now() + TENDING_STOP_MAX)).await {
             info!("a day is being merged; that begins anew after the next start");
         }
@@ -282,10 +297,30 @@ pub fn run(settings: Settings, grammars: Grammars, announce: impl FnOnce(&Addres
     Ok(())
 }
 
+#[cfg(feature = "kafka")]
+fn start_kafka(
+    settings: &Settings,
+    context: &Arc<Context>,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Option<kafka::Kafka>, RunError> {
+    let start = |wanted: &KafkaSettings| kafka::Kafka::start(wanted, Arc::clone(context), runtime.handle().clone());
+    settings.kafka.as_ref().map(start).transpose().map_err(|error| RunError::Start(format!("kafka: {error}")))
+}
+
+/// What is wrong with Kafka's settings; no broker is asked.
+pub fn check_kafka(settings: &KafkaSettings) -> Result<(), RunError> {
+    #[cfg(feature = "kafka")]
+    return kafka::check(settings).map_err(|error| RunError::Start(format!("kafka: {error}")));
+    #[cfg(not(feature = "kafka"))]
+    return Err(RunError::Start(format!(
+        "kafka: this program was built without it, so {} cannot be read",
+        settings.brokers
+    )));
+}
+
 /// Opens what is on disk, saying what was found damaged.
 fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunError> {
     let metrics = Arc::new(Metrics::new().map_err(|e| RunError::Start(e.to_string()))?);
-    metrics.budget_limit_bytes.set(i64::try_from(settings.beats.memory_budget).unwrap_or(i64::MAX));
     let store = Store::open(settings.data_dir.join("shards"), settings.store.clone())?;
     for damage in store.set_aside() {
         error!(shard = damage.day, "{}", damage.message);
@@ -340,7 +375,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         ),
         runs: detecting.clone().map(|detecting| {
             let history = detecting::History { store: Arc::clone(&store), grammars: Arc::clone(&grammars) };
-            detecting::Runs::new(history, detecting)
+            detecting::Runs::new(history, detecting, engine.language().aliases)
         }),
         saved: SavedQueries::open(&settings.data_dir)
             .map_err(|error| RunError::Start(format!("saved queries: {error}")))?,
@@ -392,7 +427,7 @@ fn open_detecting(
     }
     let memory = detect::Settings { bytes_max: settings.detect_bytes_max, ..detect::Settings::default() };
     let pinned = settings.model_version.as_deref();
-    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, meta, memory, templates, pinned)?)))
+    Ok(Some(Arc::new(Detecting::open(&settings.data_dir, meta, memory, templates, pinned, settings.jobs.clone())?)))
 }
 
 struct Listeners {

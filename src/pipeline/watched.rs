@@ -1,9 +1,11 @@
 //! What `/api/v1/anomalies` and `/api/v1/detectors` show, in the API's own types.
 
-use super::detecting::{Aim, Detecting, ModelError, RunProgress, RunRefusal, RunWish, Runs, Wish};
+use serde_json::Value as Json;
+
+use super::detecting::{Aim, Detecting, JobRefusal, Jobs, ModelError, RunProgress, RunRefusal, RunWish, Runs, Wish};
 use crate::api::{
     AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, DetectorInfo, DetectorsAnswer, Example,
-    FeedbackAnswer, Influencer, QueryError, RunAnswer, RunRequest, Word,
+    FeedbackAnswer, Influencer, JobBody, QueryError, RunAnswer, RunRequest, Word,
 };
 use crate::detect::{self, Direction, Feedback, FieldKind, Rule, State, Watch};
 use crate::query::Between;
@@ -66,10 +68,24 @@ pub fn feedback(detecting: Option<&Detecting>, anomaly: &str) -> Result<Feedback
 }
 
 /// Begins a run over stored days.
-pub fn begin_run(runs: Option<&Runs>, request: RunRequest, now: i64) -> Result<RunAnswer, QueryError> {
+pub fn begin_run(
+    detecting: Option<&Detecting>,
+    runs: Option<&Runs>,
+    request: RunRequest,
+    now: i64,
+) -> Result<RunAnswer, QueryError> {
     let runs = runs.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
-    let RunRequest { train, range, service, score_min } = request;
-    let aim = train.map_or(Aim::Backtest, Aim::Train);
+    let RunRequest { train, job, range, service, score_min } = request;
+    let job = match (job, detecting) {
+        (Some(Json::String(name)), Some(detecting)) => Some(detecting.jobs().get(&name).map_err(no_job)?),
+        (Some(written), _) => Some(Jobs::trial(&written).map_err(no_job)?),
+        (None, _) => None,
+    };
+    let aim = match (train, job) {
+        (Some(version), _) => Aim::Train(version),
+        (None, Some(job)) => Aim::Job(job),
+        (None, None) => Aim::Backtest,
+    };
     let between = Between { from: range.from, to: range.to };
     let begun = runs.begin(RunWish { aim, between, service, score_min }, now);
     begun.map(run).map_err(|refusal| match refusal {
@@ -98,6 +114,38 @@ pub fn activate(detecting: Option<&Detecting>, version: Option<&str>, force: boo
         None => detecting.roll_back(),
     }
     .map_err(no_model)
+}
+
+/// Jobs, those of the configuration first.
+pub fn jobs(detecting: Option<&Detecting>) -> Result<Vec<JobBody>, QueryError> {
+    let detecting = detecting.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
+    let body = |job: super::detecting::JobShown| JobBody {
+        name: job.spec.name.clone(),
+        job: job.spec.source.clone(),
+        configured: job.configured,
+        stats: job.stats,
+    };
+    Ok(detecting.jobs().list().into_iter().map(body).collect())
+}
+
+pub fn put_job(detecting: Option<&Detecting>, job: &Json) -> Result<(), QueryError> {
+    let detecting = detecting.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
+    detecting.jobs().put(job).map_err(no_job)
+}
+
+pub fn delete_job(detecting: Option<&Detecting>, name: &str) -> Result<(), QueryError> {
+    let detecting = detecting.ok_or_else(|| QueryError::Conflict(OFF.to_owned()))?;
+    detecting.jobs().delete(name).map_err(no_job)
+}
+
+fn no_job(refusal: JobRefusal) -> QueryError {
+    let text = refusal.to_string();
+    match refusal {
+        JobRefusal::Spec(_) => QueryError::BadParameter { name: "job", message: text },
+        JobRefusal::Unknown(_) => QueryError::NotFound(text),
+        JobRefusal::Configured(_) | JobRefusal::Full => QueryError::Conflict(text),
+        JobRefusal::Kept(_) => QueryError::Internal(text),
+    }
 }
 
 fn no_model(error: ModelError) -> QueryError {

@@ -19,6 +19,7 @@ use crate::journal::Position;
 use crate::parse::redact::Redactor;
 use crate::parse::template::Text;
 use crate::parse::{Grammar, Parser};
+use crate::query;
 use crate::record::time::format_rfc3339;
 use crate::record::{Batch, Event, Fields, Record, Wire};
 use crate::store::{self, Cut};
@@ -237,6 +238,8 @@ impl<'c> Worker<'c> {
             .filter(|(_, known)| *known != (true, true))
             .map(|(at, (stored, watched))| Fresh { event: &events[at], stored, watched })
             .collect();
+        let jobs = self.watching.as_ref().map(|watching| watching.detecting.jobs().current()).unwrap_or_default();
+        let aliases = (!jobs.is_empty()).then(|| self.context.engine.language().aliases);
         let (mut parsed, mut ids) = (Vec::<Parsed<'_>>::new(), Vec::new());
         for events in fresh.chunks(MINED_TOGETHER) {
             parsed.resize_with(parsed.len().max(events.len()), Parsed::default);
@@ -254,6 +257,14 @@ impl<'c> Worker<'c> {
                     && let Some(watching) = &mut self.watching
                 {
                     watching.observer.add(&record);
+                    if let Some(aliases) = &aliases {
+                        let built = query::build_record(&record, &parser);
+                        for job in jobs.iter() {
+                            if let Some(row) = job.row(&built, event, aliases) {
+                                watching.observer.add_job(job.number, row);
+                            }
+                        }
+                    }
                 }
                 if fresh.stored {
                     continue;

@@ -12,27 +12,29 @@ use super::record::stream_half;
 use super::segment::{Language, Segment, Stop};
 use crate::store::ShardView;
 
-/// A record's place in the order of answers: by time, then by what makes it different from others of that time. It does
-/// not move when segments merge, so a cursor holds while records arrive.
+/// A record's place in the order of answers: by time, then as it stands in its file, since many lines of a file may have one
+/// time; then by what makes it different from all others. It does not move when segments merge, so a cursor holds while
+/// records arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub timestamp: i64,
-    pub id: u64,
     pub stream: u64,
+    pub offset: u64,
+    pub id: u64,
 }
 
 impl Place {
-    /// As a cursor: 48 hex digits.
+    /// As a cursor: 64 hex digits.
     pub fn to_cursor(self) -> String {
-        format!("{:016x}{:016x}{:016x}", self.timestamp, self.id, self.stream)
+        format!("{:016x}{:016x}{:016x}{:016x}", self.timestamp, self.stream, self.offset, self.id)
     }
 
     pub fn from_cursor(text: &str) -> Option<Self> {
-        if text.len() != 48 || !text.is_ascii() {
+        if text.len() != 64 || !text.is_ascii() {
             return None;
         }
         let part = |at: usize| u64::from_str_radix(&text[at..at + 16], 16).ok();
-        Some(Self { timestamp: part(0)? as i64, id: part(16)?, stream: part(32)? })
+        Some(Self { timestamp: part(0)? as i64, stream: part(16)?, offset: part(32)?, id: part(48)? })
     }
 }
 
@@ -72,42 +74,66 @@ impl Best {
         size_of::<Self>() + self.heap.capacity() * size_of::<Ranked>()
     }
 
-    /// [`Best::offer`] of many documents, in order: their times are read together.
+    /// [`Best::offer`] of many documents: their times are read together, and not at all where the segment's first and last
+    /// time say that none of them is taken.
     pub fn offer_all(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, docs: &Bits) {
-        let (oldest, newest) = (segment.timestamps.min_value(), segment.timestamps.max_value());
-        let nearest = if self.newest_first { newest } else { oldest };
-        if self.is_too_late(nearest) {
+        if docs.is_none() {
+            return;
+        }
+        let (mut first, mut last) = (segment.timestamps.min_value(), segment.timestamps.max_value());
+        let newest_first = self.newest_first;
+        if newest_first {
+            (first, last) = (last, first);
+        }
+        let later = self.is_full_of_better(first);
+        if later || self.is_before_page(last) {
             self.offered += docs.count();
-            self.left_out = true;
+            self.left_out |= later;
             return;
         }
         let mut times = [None; TIMES_AT_ONCE];
-        docs.each_block(&mut Vec::with_capacity(TIMES_AT_ONCE), |block| {
+        let mut block = Vec::with_capacity(TIMES_AT_ONCE);
+        let mut offer = |block: &[u32]| {
             let times = &mut times[..block.len()];
             segment.timestamps.first_vals(block, times);
             for (doc, time) in block.iter().zip(times) {
                 self.offer_at(shard, ord, segment, *doc, time.unwrap_or(0));
             }
-        });
+        };
+        // Records are stored about in the order of time. Beginning at the end that is asked for, the first of them are
+        // those that stay, and the others are refused by their time; from the other end each would push one out.
+        if newest_first {
+            docs.each_block_back(&mut block, &mut offer);
+        } else {
+            docs.each_block(&mut block, &mut offer);
+        }
+    }
+
+    #[inline]
+    /// Whether enough are kept, and all of them are better than any of this time.
+    fn is_full_of_better(&self, timestamp: i64) -> bool {
+        let better = |worst: &Ranked| worse_time(timestamp, worst.place.timestamp, self.newest_first);
+        self.heap.len() >= self.limit && self.heap.peek().is_none_or(better)
+    }
+
+    /// Whether all of this time were on a page before.
+    fn is_before_page(&self, timestamp: i64) -> bool {
+        self.after.is_some_and(|after| worse_time(after.timestamp, timestamp, self.newest_first))
     }
 
     pub fn offer(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, doc: u32) {
         self.offer_at(shard, ord, segment, doc, segment.timestamps.first(doc).unwrap_or(0));
     }
 
-    /// Whether a record of that time is behind all that are kept, which are enough.
-    #[inline]
-    fn is_too_late(&self, timestamp: i64) -> bool {
-        self.heap.len() >= self.limit
-            && self.heap.peek().is_none_or(|worst| worse_time(timestamp, worst.place.timestamp, self.newest_first))
-    }
-
     #[inline]
     fn offer_at(&mut self, shard: &Arc<ShardView>, ord: u32, segment: &Segment<'_>, doc: u32, timestamp: i64) {
         self.offered += 1;
         // Most documents are older than the worst that is kept already; that needs their time alone.
-        if self.is_too_late(timestamp) {
+        if self.is_full_of_better(timestamp) {
             self.left_out = true;
+            return;
+        }
+        if self.is_before_page(timestamp) {
             return;
         }
         let place = place(segment, doc, timestamp);
@@ -145,7 +171,7 @@ impl Best {
 
 struct Ranked {
     /// Smaller is earlier in the answer.
-    rank: (bool, i128, u64, u64),
+    rank: Rank,
     place: Place,
     /// Shard, segment, document.
     address: (Arc<ShardView>, u32, u32),
@@ -168,12 +194,14 @@ impl Ord for Ranked {
     }
 }
 
-fn rank(place: Place, newest_first: bool) -> (bool, i128, u64, u64) {
+type Rank = (i128, u64, u64, u64);
+
+fn rank(place: Place, newest_first: bool) -> Rank {
     let at = i128::from(place.timestamp);
     if newest_first {
-        (false, -at, u64::MAX - place.id, u64::MAX - place.stream)
+        (-at, !place.stream, !place.offset, !place.id)
     } else {
-        (false, at, place.id, place.stream)
+        (at, place.stream, place.offset, place.id)
     }
 }
 
@@ -181,8 +209,10 @@ fn worse_time(timestamp: i64, worst: i64, newest_first: bool) -> bool {
     if newest_first { timestamp < worst } else { timestamp > worst }
 }
 
-fn place(segment: &Segment<'_>, doc: u32, timestamp: i64) -> Place {
+/// Where a document of this time stands.
+pub fn place(segment: &Segment<'_>, doc: u32, timestamp: i64) -> Place {
     let number = segment.streams.first(doc).unwrap_or(u64::MAX) as usize;
     let stream = segment.shard.streams().get(number).map_or(0, |s| stream_half(s.key));
-    Place { timestamp, id: segment.id(doc).unwrap_or(0), stream }
+    let offset = segment.offsets.first(doc).unwrap_or(0);
+    Place { timestamp, stream, offset, id: segment.id(doc).unwrap_or(0) }
 }

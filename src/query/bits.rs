@@ -38,6 +38,10 @@ impl Bits {
         self.words.iter().all(|w| *w == 0)
     }
 
+    pub fn is_all(&self) -> bool {
+        self.count() == u64::from(self.len)
+    }
+
     pub fn count(&self) -> u64 {
         self.words.iter().map(|w| u64::from(w.count_ones())).sum()
     }
@@ -71,7 +75,28 @@ impl Bits {
         }
     }
 
-    /// The same until the first error.
+    /// [`Self::each_block`] from the last document to the first.
+    pub fn each_block_back(&self, block: &mut Vec<u32>, mut each: impl FnMut(&[u32])) {
+        let at_once = block.capacity().max(64);
+        block.clear();
+        for (at, &word) in self.words.iter().enumerate().rev() {
+            let mut rest = word;
+            while rest != 0 {
+                let bit = rest.ilog2();
+                rest ^= 1 << bit;
+                block.push(at as u32 * 64 + bit);
+                if block.len() == at_once {
+                    each(block);
+                    block.clear();
+                }
+            }
+        }
+        if !block.is_empty() {
+            each(block);
+        }
+    }
+
+    /// [`Self::each_block`] until the first error.
     pub fn try_each_block<E>(
         &self,
         block: &mut Vec<u32>,
@@ -118,6 +143,9 @@ mod tests {
             assert!((0..len + 99).all(|doc| some.contains(doc) == (doc < len && doc.is_multiple_of(3))));
             let mut blocks = vec![];
             some.each_block(&mut Vec::with_capacity(7), |block| blocks.extend_from_slice(block));
+            let mut back = vec![];
+            some.each_block_back(&mut Vec::with_capacity(7), |block| back.extend_from_slice(block));
+            assert!(back.iter().rev().eq(&blocks));
             assert!(some.iter().eq(blocks));
             let mut both = all.clone().minus(&some);
             both.add(&some);

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value as Json};
 
+use super::bits::Bits;
 use super::engine::Engine;
 use super::record::{parse_event_id, stream_half};
 use super::segment::{Segment, Stop};
@@ -29,8 +30,11 @@ impl Engine {
             let Some(number) = shard.streams().iter().position(|s| stream_half(s.key) == half) else { continue };
             for reader in shard.searcher().segment_readers() {
                 let segment = Segment::open(shard, reader, &language, deadline)?;
-                for doc in 0..segment.docs() {
-                    if segment.streams.first(doc) == Some(number as u64) && segment.id(doc) == Some(id) {
+                segment.check()?;
+                let mut docs = Bits::none(segment.docs());
+                segment.of_streams(&[number as u64], &mut docs);
+                for doc in docs.iter() {
+                    if segment.id(doc) == Some(id) {
                         let file = file_of(&shard.streams()[number].fields);
                         let order = file_order(&segment, doc, &file);
                         found = Some((Arc::clone(shard), order, segment.record(doc)?, file));
@@ -48,14 +52,18 @@ impl Engine {
             if !anywhere && shard.day.abs_diff(home.day) > 1 {
                 continue;
             }
-            let same: Vec<bool> = shard.streams().iter().map(|stream| file_of(&stream.fields) == file).collect();
+            let numbers = (0u64..).zip(shard.streams().iter());
+            let same: Vec<u64> =
+                numbers.filter(|(_, stream)| file_of(&stream.fields) == file).map(|(number, _)| number).collect();
+            if same.is_empty() {
+                continue;
+            }
             for (r, reader) in shard.searcher().segment_readers().iter().enumerate() {
                 let segment = Segment::open(shard, reader, &language, deadline)?;
-                for doc in 0..segment.docs() {
-                    let number = segment.streams.first(doc).unwrap_or(u64::MAX) as usize;
-                    if !same.get(number).copied().unwrap_or(false) {
-                        continue;
-                    }
+                segment.check()?;
+                let mut docs = Bits::none(segment.docs());
+                segment.of_streams(&same, &mut docs);
+                for doc in docs.iter() {
                     let order = file_order(&segment, doc, &file);
                     let entry = (order, s, r as u32, doc);
                     if order < target {

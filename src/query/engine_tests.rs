@@ -228,6 +228,47 @@ fn answers_are_what_the_language_means() {
     }
 }
 
+/// Segments and days are skipped by their times alone: whatever the order and the length of a page, each page goes on
+/// where the last one ended, and the count stays that of all.
+#[test]
+fn pages_are_the_sorted_records_in_both_orders() {
+    let lines: Vec<_> = (0..2000).map(|i| (format!("line {i} of {}", i % 3), None)).collect();
+    let filled = filled(&lines);
+    for (query, newest_first, limit) in [
+        ("line", true, 700),
+        ("line", false, 700),
+        ("2", true, 10),
+        ("2", false, 45),
+        ("*", true, 1999),
+        ("*", false, 9),
+    ] {
+        let expr = parse(query).unwrap();
+        let aliases = filled.engine.language().aliases;
+        let mut wanted: Vec<_> = filled.records.iter().filter(|r| matches(&expr, r, &aliases)).map(id_of).collect();
+        // The lines are made in the order of time.
+        if newest_first {
+            wanted.reverse();
+        }
+        let (mut seen, mut after) = (Vec::new(), None);
+        // Some pages from the beginning, then it goes without saying.
+        for _ in 0..5 {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let between = Between::default();
+            let search = Search { expr: expr.clone(), between, limit, newest_first, after, deadline };
+            let hits = filled.engine.search(&search).unwrap();
+            assert_eq!(hits.total, wanted.len() as u64, "{query}");
+            seen.extend(hits.records.iter().map(id_of));
+            after = hits.next;
+            assert_eq!(after.is_some(), seen.len() < wanted.len(), "{query} {newest_first} {limit}");
+            if after.is_none() {
+                break;
+            }
+        }
+        wanted.truncate(5 * limit);
+        assert_eq!(seen, wanted, "{query} {newest_first} {limit}");
+    }
+}
+
 #[test]
 fn pages_meet_without_gap_or_overlap() {
     let lines: Vec<_> = (0..2500).map(|i| (format!("line {i}"), None)).collect();

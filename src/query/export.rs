@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde_json::{Map, Value as Json};
 
 use super::ast::Expr;
+use super::best::{Place, place};
 use super::bits::Bits;
 use super::engine::{Between, Engine, scope};
 use super::segment::{Segment, Stop};
@@ -82,20 +83,20 @@ impl Engine {
             slices.reverse();
         }
         for slice in slices {
-            // Time, identity, segment, document: records of the same time are in the same order every time.
-            let mut places: Vec<(i64, u64, usize, u32)> = Vec::new();
+            // Place, segment, document.
+            let mut places: Vec<(Place, usize, u32)> = Vec::new();
             for (nth, (segment, docs)) in found.iter().enumerate() {
                 segment.check()?;
                 places.extend(docs.iter().filter_map(|doc| {
                     let at = segment.timestamps.first(doc).unwrap_or(start);
-                    slice.contains(&minute(at)).then(|| (at, segment.id(doc).unwrap_or(0), nth, doc))
+                    slice.contains(&minute(at)).then(|| (place(segment, doc, at), nth, doc))
                 }));
             }
             places.sort_unstable();
             if newest_first {
                 places.reverse();
             }
-            for (done, (_, _, nth, doc)) in places.into_iter().enumerate() {
+            for (done, (_, nth, doc)) in places.into_iter().enumerate() {
                 let segment = &found[nth].0;
                 if done.is_multiple_of(64) {
                     segment.check()?;

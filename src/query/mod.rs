@@ -40,7 +40,7 @@ pub use fields::FieldType;
 pub use grammar::{parse, parse_any_at, parse_at};
 pub use histogram::{BUCKETS_MAX, Histogram};
 pub use interrupt::interruptible;
-pub use matches::{Aliases, UNSEARCHED, matches};
+pub use matches::{Aliases, UNSEARCHED, matches, visit};
 pub use patterns::{Pattern, Patterns};
 #[cfg(test)]
 use record::parse_event_id;

@@ -140,6 +140,37 @@ impl<'t> NumberTest<'t> {
     }
 }
 
+/// Up to here every integer is a float of its own, so both compare alike.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+impl NumberTest<'_> {
+    /// The integers that fit, where they are all from one to another, both included (none where the first is the
+    /// greater); `None` where each has to be asked.
+    pub fn integers(&self) -> Option<(i128, i128)> {
+        let exact = |n: Num| !matches!(n, Num::F(f) if f.is_nan() || f.abs() >= EXACT_MAX);
+        // The least integer from a number on, or above it.
+        let from = |n: Num, inclusive: bool| match n {
+            Num::F(f) if inclusive => f.ceil() as i128,
+            Num::F(f) => f.floor() as i128 + 1,
+            n => n.as_i128() + i128::from(!inclusive),
+        };
+        let to = |n: Num, inclusive: bool| match n {
+            Num::F(f) if inclusive => f.floor() as i128,
+            Num::F(f) => f.ceil() as i128 - 1,
+            n => n.as_i128() - i128::from(!inclusive),
+        };
+        match *self {
+            Self::Any => Some((i128::MIN, i128::MAX)),
+            Self::Equal(n) if exact(n) => Some((from(n, true), to(n, true))),
+            Self::Range(low, high) if [low, high].iter().flatten().all(|(n, _)| exact(*n)) => Some((
+                low.map_or(i128::MIN, |(n, inclusive)| from(n, inclusive)),
+                high.map_or(i128::MAX, |(n, inclusive)| to(n, inclusive)),
+            )),
+            _ => None,
+        }
+    }
+}
+
 pub fn is_above(order: Option<Ordering>, inclusive: bool) -> bool {
     match order {
         Some(Ordering::Greater) => true,
@@ -150,7 +181,44 @@ pub fn is_above(order: Option<Ordering>, inclusive: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn number() -> impl Strategy<Value = Num> {
+        prop_oneof![
+            any::<u64>().prop_map(Num::U),
+            (i64::MIN..0).prop_map(Num::I),
+            (0u64..5).prop_map(Num::U),
+            (-5i64..0).prop_map(Num::I),
+            (-10i32..10).prop_map(|n| Num::F(f64::from(n) / 2.0)),
+            any::<f64>().prop_map(Num::F),
+            (0u64..4).prop_map(|n| Num::U((1 << 53) - 2 + n)),
+            (0u64..4).prop_map(|n| Num::F(((1u64 << 53) - 2 + n) as f64)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn integers_that_fit_are_those_of_the_interval(
+            low in prop::option::of((number(), any::<bool>())),
+            high in prop::option::of((number(), any::<bool>())),
+            asked in prop::collection::vec(number(), 20),
+        ) {
+            let equal = low.map(|(n, _)| NumberTest::Equal(n));
+            for test in [Some(NumberTest::Any), equal, Some(NumberTest::Range(low, high))].into_iter().flatten() {
+                let Some((first, last)) = test.integers() else { continue };
+                let near = [low, high].into_iter().flatten().flat_map(|(n, _)| {
+                    let near = n.as_i128();
+                    [near.saturating_sub(1), near, near.saturating_add(1)].map(|n| u64::try_from(n).map(Num::U).or(i64::try_from(n).map(Num::I)))
+                });
+                for n in asked.iter().copied().chain(near.flatten()).filter(|n| !matches!(n, Num::F(_))) {
+                    let inside = (first..=last).contains(&n.as_i128());
+                    prop_assert_eq!(test.fits(n), inside, "{:?} in {:?} to {:?}", n, low, high);
+                }
+            }
+        }
+    }
 
     #[test]
     fn lengths_of_time_are_milliseconds() {

@@ -110,6 +110,14 @@ pub const SHARDS_SEALED: Name = name("loghound_store_shards_sealed_total", "dail
 pub const SHARDS_WARMED: Name = name("loghound_store_shards_warmed_total", "daily shards moved to the warm volume");
 pub const RECORDS_EXPIRED: Name =
     name("loghound_store_records_expired_total", "records deleted before their day, as store.keep says");
+pub const HTTP_REFUSED: Name = name("loghound_http_refused_total", "requests without a token that may do it, by why");
+pub const REFUSALS: &[&str] = &["unknown", "forbidden"];
+pub const KAFKA_MESSAGES: Name = name("loghound_kafka_messages_total", "messages of Kafka that were made durable");
+pub const KAFKA_POISON: Name =
+    name("loghound_kafka_dead_lettered_total", "messages of Kafka that are no documents, in the dead-letter store");
+pub const KAFKA_LAG: Name =
+    name("loghound_kafka_lag_messages", "messages of the partitions read here that wait at the broker");
+pub const KAFKA_REBALANCES: Name = name("loghound_kafka_rebalances_total", "times that partitions were given or taken");
 pub const SHARDS_DELETED: Name = name("loghound_store_shards_deleted_total", "shards deleted, by reason");
 pub const REMOVALS: &[&str] = &["age", "disk_use"];
 pub const SHARDS_DAMAGED: Name = name("loghound_store_shards_set_aside", "daily shards set aside as damaged");

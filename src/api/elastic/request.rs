@@ -297,7 +297,9 @@ fn place_of(values: &Value, keys: &[SortKey], sort: Sort) -> Result<Place, Elast
     let at = values.first().and_then(|value| parse_loose(&value.to_string())).ok_or_else(unreadable)?;
     // Without a place, all records of that millisecond were on the page before.
     Ok(match sort {
-        Sort::Newest => Place { timestamp: at, id: 0, stream: 0 },
-        Sort::Oldest => Place { timestamp: at.saturating_add(999_999), id: u64::MAX, stream: u64::MAX },
+        Sort::Newest => Place { timestamp: at, stream: 0, offset: 0, id: 0 },
+        Sort::Oldest => {
+            Place { timestamp: at.saturating_add(999_999), stream: u64::MAX, offset: u64::MAX, id: u64::MAX }
+        }
     })
 }

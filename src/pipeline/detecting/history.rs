@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tantivy::TantivyError;
 
-use crate::detect::{Detector, Observer};
 use crate::parse::Grammars;
 use crate::query::Between;
 use crate::record::time::NANOS_PER_DAY;
@@ -15,6 +14,15 @@ use crate::store::{Documents, QUARANTINE, ShardView, Store};
 const BATCH_RECORDS: usize = 512;
 /// Of one day so much is put in order at a time: nanoseconds.
 const HOUR: i64 = NANOS_PER_DAY / 24;
+
+/// Who is told of stored records.
+pub trait Listener {
+    /// A batch of so many records begins; the last has this time (Unix nanoseconds).
+    fn begin(&mut self, received_at: i64, records: usize);
+    fn record(&mut self, record: &Record<'_>);
+    /// The batch is over; false stops.
+    fn end(&mut self, records: usize) -> bool;
+}
 
 /// A stored day could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -40,15 +48,8 @@ impl History {
         days
     }
 
-    /// Tells a detector one day's records within the range. `go_on` is asked between batches, with the records so far.
-    pub fn tell(
-        &self,
-        day: i32,
-        between: Between,
-        detector: &mut Detector,
-        observer: &mut Observer,
-        go_on: &mut dyn FnMut(&mut Detector, u64) -> bool,
-    ) -> Result<(), Failure> {
+    /// Tells one day's records within the range.
+    pub fn tell(&self, day: i32, between: Between, listener: &mut dyn Listener) -> Result<(), Failure> {
         let Some(view) = self.store.shards().into_iter().find(|shard| shard.day == day) else { return Ok(()) };
         let streams: Vec<Arc<Stream>> = view.streams().iter().map(|entry| stream(entry)).collect();
         let readers = view.searcher().segment_readers();
@@ -71,12 +72,11 @@ impl History {
             order.sort_unstable();
             for batch in order.chunks(BATCH_RECORDS) {
                 let received_at = batch.last().map_or(to, |(time, ..)| *time);
-                observer.begin(detector.position() + 1, received_at, batch.len());
+                listener.begin(received_at, batch.len());
                 for (_, segment, doc) in batch {
-                    self.observe(&view, &streams, &documents[*segment as usize], *doc, observer)?;
+                    self.observe(&view, &streams, &documents[*segment as usize], *doc, listener)?;
                 }
-                detector.observe(&observer.finish());
-                if !go_on(detector, batch.len() as u64) {
+                if !listener.end(batch.len()) {
                     return Err(Failure::Stopped);
                 }
             }
@@ -90,7 +90,7 @@ impl History {
         streams: &[Arc<Stream>],
         documents: &Documents<'_>,
         doc: u32,
-        observer: &mut Observer,
+        listener: &mut dyn Listener,
     ) -> Result<(), Failure> {
         let stored = documents.stored(doc)?;
         let number = documents.streams.first(doc).unwrap_or(u64::MAX) as usize;
@@ -111,7 +111,7 @@ impl History {
         fields.leave_envelope_alone();
         let template = documents.templates.first(doc);
         let grammar = grammar.as_ref().map(|grammar| grammar.key());
-        observer.add(&Record { event: &event, grammar, template, fields: &fields });
+        listener.record(&Record { event: &event, grammar, template, fields: &fields });
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod anomalies;
 mod feed;
 mod feedback;
 mod history;
+mod jobs;
 mod models;
 mod runs;
 mod snapshot;
@@ -23,6 +24,7 @@ pub use anomalies::{Anomalies, Error, Wish};
 use feed::{Feed, Next};
 use feedback::Labels;
 pub use history::History;
+pub use jobs::{Jobs, Refusal as JobRefusal, Shown as JobShown};
 pub use models::Error as ModelError;
 use models::Models;
 
@@ -31,7 +33,7 @@ use snapshot::Snapshots;
 
 use super::{Clock, Templates};
 use crate::detect::{
-    Anomaly, Detector, Names, Observer, Preview, Rule, Settings, Severity, Stats, TemplateNote, Watch,
+    Anomaly, Detector, JobSpec, Names, Observer, Preview, Rule, Settings, Severity, Stats, TemplateNote, Watch,
 };
 use crate::journal::{Journal, Position};
 use crate::parse::template::{Change, TemplateId};
@@ -60,6 +62,7 @@ pub struct Detecting {
     anomalies: Anomalies,
     feedback: Labels,
     models: Models,
+    jobs: Jobs,
     settings: Settings,
     templates: Option<Arc<Templates>>,
     /// The position that the saved state holds, and the last that all shards hold.
@@ -87,6 +90,7 @@ impl Detecting {
         settings: Settings,
         templates: Option<Arc<Templates>>,
         pinned: Option<&str>,
+        jobs: Vec<JobSpec>,
     ) -> Result<Self, StartError> {
         let names = Arc::new(Names::default());
         let snapshots = Snapshots::open(data_dir)?;
@@ -107,6 +111,7 @@ impl Detecting {
             feed: Feed::new(QUEUE_BYTES_MAX),
             snapshots,
             models,
+            jobs: Jobs::open(data_dir, Arc::clone(&meta), jobs)?,
             settings,
             feedback: Labels::open(Arc::clone(&meta))?,
             anomalies: Anomalies::open(meta)?,
@@ -146,12 +151,21 @@ impl Detecting {
             let closed = matches!(next, Next::Closed);
             let news = {
                 let mut detector = self.detector.lock();
+                let mut jobs = Vec::new();
                 match next {
-                    Next::Batch(batch) => detector.observe(&batch),
-                    Next::Idle => detector.tick(clock.now().div_euclid(NANOS_PER_SECOND)),
+                    Next::Batch(mut batch) => {
+                        detector.observe(&batch);
+                        jobs = self.jobs.observe(&mut batch, detector.now());
+                    }
+                    Next::Idle => {
+                        detector.tick(clock.now().div_euclid(NANOS_PER_SECOND));
+                        jobs = self.jobs.tick(detector.now());
+                    }
                     Next::Closed => {}
                 }
-                detector.take()
+                let mut news = detector.take();
+                news.append(&mut jobs);
+                news
             };
             self.keep(news, metrics);
             if closed || last_save.elapsed() >= pause {
@@ -224,6 +238,10 @@ impl Detecting {
             }
             (detector.save(), detector.position())
         };
+        // First, so that it is never behind: the journal is read again from the detectors' position on.
+        if let Err(error) = self.jobs.save() {
+            warn!(%error, "cannot save the jobs' state; after a crash they will have missed something");
+        }
         let saved =
             state.map_err(|err| err.to_string()).and_then(|s| self.snapshots.save(&s).map_err(|e| e.to_string()));
         if let Err(error) = saved {
@@ -245,6 +263,11 @@ impl Detecting {
     /// What was found, and what of it is news.
     pub fn anomalies(&self) -> &Anomalies {
         &self.anomalies
+    }
+
+    /// What operators want watched.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     /// Trained models.

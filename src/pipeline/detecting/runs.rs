@@ -8,10 +8,13 @@ use parking_lot::Mutex;
 use tracing::{info, warn};
 
 use super::Detecting;
-use super::history::{Failure, History};
+use super::history::{Failure, History, Listener};
+use super::jobs::Compiled as Job;
 use super::models;
-use crate::detect::{Anomaly, Detector, Label, Model, Quality, Rule, STREAMING, Severity};
-use crate::query::Between;
+use crate::detect::{self, Anomaly, Detector, JobRow, Label, Model, Observer, Quality, Rule, STREAMING, Severity};
+use crate::parse::Parser;
+use crate::query::{self, Aliases, Between};
+use crate::record::Record;
 use crate::record::time::{NANOS_PER_SECOND, day_of, format_day, format_rfc3339};
 
 /// Anomalies shown of one day, those of the highest score.
@@ -20,15 +23,17 @@ const SHOWN_MAX: usize = 100;
 const SAME_SECONDS: i64 = 900;
 
 /// What a run is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Aim {
     Backtest,
     /// A model of this name.
     Train(String),
+    /// What a job would have found.
+    Job(Arc<Job>),
 }
 
 /// What is asked for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Wish {
     pub aim: Aim,
     pub between: Between,
@@ -81,14 +86,15 @@ pub struct Runs(Arc<Shared>);
 struct Shared {
     history: History,
     detecting: Arc<Detecting>,
+    aliases: Aliases,
     progress: Mutex<Progress>,
     stop: AtomicBool,
 }
 
 impl Runs {
-    pub fn new(history: History, detecting: Arc<Detecting>) -> Self {
+    pub fn new(history: History, detecting: Arc<Detecting>, aliases: Aliases) -> Self {
         let progress = Mutex::new(Progress { state: "idle", ..Progress::default() });
-        Self(Arc::new(Shared { history, detecting, progress, stop: AtomicBool::new(false) }))
+        Self(Arc::new(Shared { history, detecting, aliases, progress, stop: AtomicBool::new(false) }))
     }
 
     pub fn progress(&self) -> Progress {
@@ -147,6 +153,7 @@ impl Shared {
 
     fn tell(&self, wish: &Wish, days: &[i32], now: i64) -> Result<Option<Model>, Ended> {
         let version = match &wish.aim {
+            Aim::Job(job) => return self.try_job(job, wish, days).map(|()| None),
             Aim::Backtest => STREAMING,
             Aim::Train(version) => version,
         };
@@ -155,12 +162,9 @@ impl Shared {
         let mut all: Vec<Anomaly> = Vec::new();
         for day in days {
             self.progress.lock().day = Some(format_day(*day));
-            let mut go_on = |detector: &mut Detector, records: u64| {
-                gather(&mut all, detector.take());
-                self.progress.lock().records += records;
-                !self.stop.load(Ordering::Acquire)
-            };
-            self.history.tell(*day, wish.between, &mut detector, &mut observer, &mut go_on)?;
+            let mut watching =
+                Watching { shared: self, detector: &mut detector, observer: &mut observer, all: &mut all };
+            self.history.tell(*day, wish.between, &mut watching)?;
             let found = self.shown(wish, &all, *day);
             let mut progress = self.progress.lock();
             progress.days_done += 1;
@@ -176,7 +180,7 @@ impl Shared {
             progress.records
         };
         match &wish.aim {
-            Aim::Backtest => Ok(None),
+            Aim::Backtest | Aim::Job(_) => Ok(None),
             Aim::Train(version) => {
                 let state = detector.save().map_err(|error| Ended::State(error.to_string()))?;
                 let seconds = |at: Option<i64>, other: i64| format_rfc3339(at.unwrap_or(other));
@@ -197,6 +201,38 @@ impl Shared {
                 Ok(Some(model))
             }
         }
+    }
+
+    /// The same for one job.
+    fn try_job(&self, job: &Arc<Job>, wish: &Wish, days: &[i32]) -> Result<(), Ended> {
+        let mut trial = Trial {
+            shared: self,
+            job,
+            running: detect::Job::new(Arc::clone(&job.spec)),
+            parser: self.history.grammars.current(),
+            aliases: self.aliases.clone(),
+            rows: Vec::new(),
+            now: 0,
+            all: Vec::new(),
+        };
+        for day in days {
+            self.progress.lock().day = Some(format_day(*day));
+            self.history.tell(*day, wish.between, &mut trial)?;
+            let found = self.shown(wish, &trial.all, *day);
+            let mut progress = self.progress.lock();
+            progress.days_done += 1;
+            progress.found.push(found);
+        }
+        trial.running.finish();
+        gather(&mut trial.all, trial.running.take());
+        self.progress.lock().found = days.iter().map(|day| self.shown(wish, &trial.all, *day)).collect();
+        Ok(())
+    }
+
+    /// Counts told records; false when the run is to stop.
+    fn told(&self, records: usize) -> bool {
+        self.progress.lock().records += records as u64;
+        !self.stop.load(Ordering::Acquire)
     }
 
     fn shown(&self, wish: &Wish, all: &[Anomaly], day: i32) -> DayOf {
@@ -253,6 +289,62 @@ fn gather(all: &mut Vec<Anomaly>, news: Vec<Anomaly>) {
             (None, true) => {}
             (None, false) => all.push(anomaly),
         }
+    }
+}
+
+/// The detectors, told stored records.
+struct Watching<'r> {
+    shared: &'r Shared,
+    detector: &'r mut Detector,
+    observer: &'r mut Observer,
+    all: &'r mut Vec<Anomaly>,
+}
+
+impl Listener for Watching<'_> {
+    fn begin(&mut self, received_at: i64, records: usize) {
+        self.observer.begin(self.detector.position() + 1, received_at, records);
+    }
+
+    fn record(&mut self, record: &Record<'_>) {
+        self.observer.add(record);
+    }
+
+    fn end(&mut self, records: usize) -> bool {
+        self.detector.observe(&self.observer.finish());
+        gather(self.all, self.detector.take());
+        self.shared.told(records)
+    }
+}
+
+/// A job, told stored records.
+struct Trial<'r> {
+    shared: &'r Shared,
+    job: &'r Job,
+    running: detect::Job,
+    parser: Arc<Parser>,
+    aliases: Aliases,
+    rows: Vec<JobRow>,
+    now: i64,
+    all: Vec<Anomaly>,
+}
+
+impl Listener for Trial<'_> {
+    fn begin(&mut self, received_at: i64, _: usize) {
+        self.now = received_at.div_euclid(NANOS_PER_SECOND);
+    }
+
+    fn record(&mut self, record: &Record<'_>) {
+        let built = query::build_record(record, &self.parser);
+        self.rows.extend(self.job.row(&built, record.event, &self.aliases));
+    }
+
+    fn end(&mut self, records: usize) -> bool {
+        for row in self.rows.drain(..) {
+            self.running.observe(&row, self.now);
+        }
+        self.running.advance(self.now);
+        gather(&mut self.all, self.running.take());
+        self.shared.told(records)
     }
 }
 

@@ -10,6 +10,7 @@ use super::measure::Measure;
 use super::request::{Aggregation, Kind, Range};
 use super::steps::Steps;
 use super::values::{AsNumber, Values};
+use super::whole::{having, whole};
 use crate::query::bits::Bits;
 use crate::query::segment::{Segment, Stop};
 use crate::store::ShardView;
@@ -70,7 +71,7 @@ impl<'a> Node<'a> {
             }
             Kind::Steps(steps) => (Ids::Steps(Steps::new(steps.step.clone())), None),
             Kind::Ranges(_) | Kind::Filters(_) | Kind::Filter(_) | Kind::Missing(_) => (Ids::Places, None),
-            _ => return Node::Measure(Measure::new(request)),
+            _ => return Node::Measure(Measure::new(request, top)),
         };
         let subs = request.subs.iter().map(|sub| Node::new(sub, false, memory_bytes)).collect();
         Node::Groups(Box::new(Groups {
@@ -128,6 +129,33 @@ impl<'a> Node<'a> {
 
 impl Groups<'_> {
     fn open(&mut self, segment: &Segment<'_>, docs: &Bits) -> Result<(), Stop> {
+        if let (Kind::Terms(terms), Ids::Keys(keys)) = (&self.request.kind, &mut self.ids)
+            && self.table.top
+            && self.subs.is_empty()
+            && self.missing.is_none()
+            && docs.is_all()
+            && let Some(counts) = whole(segment, &terms.field, keys)?
+        {
+            self.open = Open::Closed;
+            for (id, records) in counts {
+                let group = self.table.group(0, id);
+                self.table.counts[group as usize] += records;
+            }
+            return Ok(());
+        }
+        if let Kind::Missing(field) = &self.request.kind
+            && self.table.top
+            && self.subs.is_empty()
+            && docs.is_all()
+            && let Some(records) = having(segment, field)?
+        {
+            self.open = Open::Closed;
+            if records < docs.count() {
+                let group = self.table.group(0, 0);
+                self.table.counts[group as usize] += docs.count() - records;
+            }
+            return Ok(());
+        }
         self.open = match (&self.request.kind, &mut self.ids) {
             (Kind::Terms(terms), Ids::Keys(keys)) => Open::Values(Values::open(segment, &terms.field, docs, keys)?),
             (Kind::Steps(steps), Ids::Steps(ids)) => Open::Values(Values::open(segment, &steps.field, docs, ids)?),

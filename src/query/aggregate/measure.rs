@@ -5,6 +5,7 @@ use super::groups::From;
 use super::request::{Aggregation, Kind};
 use super::sketch::{Quantiles, Unique};
 use super::values::{AsHash, AsNumber, Target, Values};
+use super::whole::whole;
 use crate::query::best::Best;
 use crate::query::bits::Bits;
 use crate::query::segment::{Segment, Stop};
@@ -13,6 +14,8 @@ pub struct Measure<'a> {
     pub request: &'a Aggregation,
     /// By group.
     pub state: State,
+    /// There is one group above, all records.
+    top: bool,
     open: Open,
     numbers: Vec<(u32, f64)>,
     hashes: Vec<(u32, u64)>,
@@ -33,7 +36,7 @@ enum Open {
 }
 
 impl<'a> Measure<'a> {
-    pub fn new(request: &'a Aggregation) -> Self {
+    pub fn new(request: &'a Aggregation, top: bool) -> Self {
         let state = match &request.kind {
             Kind::Percentiles { .. } => State::Quantiles(Vec::new()),
             Kind::Unique(_) => State::Unique(Vec::new()),
@@ -41,10 +44,24 @@ impl<'a> Measure<'a> {
             Kind::Hits { .. } | Kind::TopMetrics { .. } => State::Best(Vec::new()),
             _ => State::Stats(Vec::new()),
         };
-        Self { request, state, open: Open::Closed, numbers: Vec::new(), hashes: Vec::new() }
+        Self { request, state, top, open: Open::Closed, numbers: Vec::new(), hashes: Vec::new() }
     }
 
     pub fn open(&mut self, segment: &Segment<'_>, docs: &Bits) -> Result<(), Stop> {
+        if let Kind::Unique(field) | Kind::ValueCount(field) = &self.request.kind
+            && self.top
+            && docs.is_all()
+            && let Some(counts) = whole(segment, field, &mut AsHash)?
+        {
+            self.open = Open::Closed;
+            self.hashes.clear();
+            match &mut self.state {
+                State::Unique(all) => counts.iter().for_each(|(hash, _)| slot(all, 0).add(*hash)),
+                State::Count(all) => *slot(all, 0) += counts.iter().map(|(_, records)| records).sum::<u64>(),
+                _ => {}
+            }
+            return Ok(());
+        }
         self.open = match &self.request.kind {
             Kind::Stats(field, _) | Kind::Percentiles { field, .. } => {
                 Open::Numbers(Values::open(segment, field, docs, &mut AsNumber)?)

@@ -17,6 +17,7 @@ mod request;
 mod sketch;
 mod steps;
 pub(super) mod values;
+mod whole;
 
 use std::time::Instant;
 

@@ -478,7 +478,7 @@ impl Target for AsHash {
 
 impl Segment<'_> {
     /// Documents whose value of that name may stand in their line alone.
-    fn may_be_in_line(&self, name: &str) -> Result<Bits, Stop> {
+    pub fn may_be_in_line(&self, name: &str) -> Result<Bits, Stop> {
         match name {
             "log.offset" => Ok(Bits::none(self.docs())),
             "message" => Ok(Bits::all(self.docs())),

@@ -81,6 +81,33 @@ impl Segment<'_> {
         Ok(())
     }
 
+    /// Whether any document has an identifier of that name.
+    pub fn has_identifiers(&self, name: &str) -> Result<bool, Stop> {
+        let index = self.reader.inverted_index(self.shard.fields.ident)?;
+        let prefix = format!("{}\0s", name.replace('.', "\u{1}"));
+        let mut terms = index.terms().range().ge(prefix.as_bytes()).into_stream()?;
+        Ok(terms.advance() && terms.key().starts_with(prefix.as_bytes()))
+    }
+
+    /// Calls `each` with every identifier of a name and how many documents have it.
+    pub fn each_identifier_count(&self, name: &str, mut each: impl FnMut(&str, u64)) -> Result<(), Stop> {
+        let index = self.reader.inverted_index(self.shard.fields.ident)?;
+        let prefix = format!("{}\0s", name.replace('.', "\u{1}"));
+        let mut terms = index.terms().range().ge(prefix.as_bytes()).into_stream()?;
+        let mut nth = 0u32;
+        while terms.advance() {
+            let Some(value) = terms.key().strip_prefix(prefix.as_bytes()) else { break };
+            nth += 1;
+            if nth.is_multiple_of(4096) {
+                self.check()?;
+            }
+            if let Ok(text) = std::str::from_utf8(value) {
+                each(text, u64::from(terms.value().doc_freq));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the documents of every identifier that bare words look into and that fits.
     pub(super) fn bare_identifiers(
         &self,

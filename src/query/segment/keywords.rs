@@ -3,6 +3,8 @@
 //! A keyword has no postings: its column has a dictionary, whose values have ordinals, and an ordinal for each document.
 //! So the dictionary is asked which ordinals fit, and the ordinals are gone through once, some two per nanosecond.
 
+use std::fmt::Debug;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tantivy::columnar::{Column, ColumnIndex, DynamicColumn, StrColumn};
@@ -18,6 +20,8 @@ use crate::query::bits::Bits;
 
 /// A column is searched for so many ordinals one by one; for more it is read once.
 const SEARCHED_ONE_BY_ONE: usize = 4;
+/// Documents searched together, so that the list of those found stays small.
+const SEARCHED_AT_ONCE: usize = 1 << 16;
 /// Ordinals read together.
 const READ_AT_ONCE: usize = 1024;
 
@@ -120,15 +124,28 @@ pub(super) fn with_value(column: &Column<u64>, docs: &mut Bits) {
     }
 }
 
+/// Adds the documents that have a value in `range`.
+pub(super) fn with_range<T: PartialOrd + Copy + Debug + Send + Sync + 'static>(
+    column: &Column<T>,
+    range: RangeInclusive<T>,
+    docs: &mut Bits,
+) {
+    if *range.start() > column.max_value() || *range.end() < column.min_value() {
+        return;
+    }
+    let mut found = Vec::new();
+    for start in (0..column.num_docs()).step_by(SEARCHED_AT_ONCE) {
+        let end = column.num_docs().min(start + SEARCHED_AT_ONCE as u32);
+        found.clear();
+        column.get_docids_for_value_range(range.clone(), start..end, &mut found);
+        found.iter().for_each(|doc| docs.set(*doc));
+    }
+}
+
 /// Adds the documents that have one of the ordinals, which ascend.
-fn with_ordinals(column: &Column<u64>, ordinals: &[u64], docs: &mut Bits) {
+pub(super) fn with_ordinals(column: &Column<u64>, ordinals: &[u64], docs: &mut Bits) {
     if ordinals.len() <= SEARCHED_ONE_BY_ONE {
-        let mut found = Vec::new();
-        for &ordinal in ordinals {
-            found.clear();
-            column.get_docids_for_value_range(ordinal..=ordinal, 0..column.num_docs(), &mut found);
-            found.iter().for_each(|doc| docs.set(*doc));
-        }
+        ordinals.iter().for_each(|ordinal| with_range(column, *ordinal..=*ordinal, docs));
         return;
     }
     let mut wanted = Bits::none(column.max_value() as u32 + 1);

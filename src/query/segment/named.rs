@@ -6,8 +6,9 @@ use tantivy::columnar::DynamicColumn;
 
 use super::bare::quick;
 use super::dictionary::{integral, signed, stamp_texts};
-use super::keywords::with_value;
+use super::keywords::{with_ordinals, with_range, with_value};
 use super::{Found, Segment, Stop};
+use crate::parse::Grammar;
 use crate::query::ast::{Bound, Test};
 use crate::query::bits::Bits;
 use crate::query::matches;
@@ -101,15 +102,17 @@ impl Segment<'_> {
     }
 
     pub(super) fn streams_where(&self, fits: impl Fn(&Map<String, Json>) -> bool, sure: &mut Bits) {
-        let fits: Vec<bool> = self.shard.streams().iter().map(|s| fits(&s.fields)).collect();
-        if !fits.contains(&true) {
-            return;
-        }
-        for doc in 0..self.docs() {
-            let number = self.streams.first(doc).unwrap_or(u64::MAX) as usize;
-            if fits.get(number).copied().unwrap_or(false) {
-                sure.set(doc);
-            }
+        let numbers = (0u64..).zip(self.shard.streams().iter());
+        let fitting: Vec<u64> = numbers.filter(|(_, s)| fits(&s.fields)).map(|(number, _)| number).collect();
+        self.of_streams(&fitting, sure);
+    }
+
+    /// Adds the documents of the streams of these numbers, which ascend.
+    pub fn of_streams(&self, numbers: &[u64], docs: &mut Bits) {
+        // The shard knows streams that came after this segment.
+        let known = numbers.partition_point(|number| *number <= self.streams.max_value());
+        if known > 0 {
+            with_ordinals(&self.streams, &numbers[..known], docs);
         }
     }
 
@@ -186,6 +189,24 @@ impl Segment<'_> {
         if matches!(test, NumberTest::Never) {
             return;
         }
+        // Integers from one to another are searched for block by block, not asked one by one.
+        match (column, test.integers()) {
+            (DynamicColumn::U64(c), Some((low, high))) => {
+                let (low, high) = (low.max(0), high.min(u64::MAX.into()));
+                if low <= high {
+                    with_range(c, low as u64..=high as u64, &mut found.sure);
+                }
+                return;
+            }
+            (DynamicColumn::I64(c), Some((low, high))) => {
+                let (low, high) = (low.max(i64::MIN.into()), high.min(i64::MAX.into()));
+                if low <= high {
+                    with_range(c, low as i64..=high as i64, &mut found.sure);
+                }
+                return;
+            }
+            _ => {}
+        }
         for doc in 0..self.docs() {
             let fits = match column {
                 DynamicColumn::U64(c) => c.values_for_doc(doc).any(|n| test.fits(Num::U(n))),
@@ -222,50 +243,53 @@ impl Segment<'_> {
     /// Documents whose value of that name may be found in the text index alone.
     pub fn only_in_text(&self, name: &str, test: &Test) -> Result<Bits, Stop> {
         let unindexed = self.shard.is_unindexed(name);
-        let by_words = match test {
-            Test::Value { words, .. } if !words.is_empty() => Some(self.all_words(words)?),
+        if let Test::Range(range) = test {
             // A number or a time is too short to be in the text alone.
-            Test::Range(range) => {
-                let plain =
-                    |b: &Bound| Num::parse_measure(&b.text).is_some() || crate::query::when::span(&b.text).is_some();
-                // Only a field that is always a text, as klog's `msg`, keeps even a number there.
-                let current = self.language.parser.grammars().iter().chain(self.known_grammars.iter().flatten());
-                let mut described = current.flat_map(|grammar| &grammar.fields);
-                let is_text = described.any(|f| f.name == name && f.role == Role::Text && !f.number);
-                if !unindexed && !is_text && [&range.low, &range.high].into_iter().flatten().all(plain) {
-                    return Ok(self.none());
-                }
-                None
+            let plain =
+                |b: &Bound| Num::parse_measure(&b.text).is_some() || crate::query::when::span(&b.text).is_some();
+            // Only a field that is always a text, as klog's `msg`, keeps even a number there.
+            let current = self.language.parser.grammars().iter().chain(self.known_grammars.iter().flatten());
+            let mut described = current.flat_map(|grammar| &grammar.fields);
+            let is_text = described.any(|f| f.name == name && f.role == Role::Text && !f.number);
+            if !unindexed && !is_text && [&range.low, &range.high].into_iter().flatten().all(plain) {
+                return Ok(self.none());
             }
-            _ => None,
-        };
-        let mut maybe = by_words.unwrap_or_else(|| Bits::all(self.docs()));
-        if unindexed && !matches!(test, Test::Value { .. }) {
-            return Ok(maybe);
         }
+        let of_words = matches!(test, Test::Value { .. });
         // No value of that name was ever too long for a keyword, nor a text.
         let never = name != "message" && !self.shard.may_be_text(name);
+        // Whether a line that its fields cover may hold the value where only its words are found.
+        let may = |grammar: &Grammar| {
+            let role = grammar.fields.iter().find(|f| f.name == name).map(|f| f.role);
+            match of_words {
+                // By its words a long keyword can be found as well.
+                true if never => role == Some(Role::Text),
+                true => role.is_some() || name.starts_with("kv.") || name == "message",
+                false => role == Some(Role::Text) || name == "message",
+            }
+        };
+        let covering = self.known_grammars.iter().flatten().filter(|grammar| grammar.covers_line);
+        if never && (of_words || !unindexed) && !covering.into_iter().any(|grammar| may(grammar)) {
+            return Ok(self.none());
+        }
+        let mut maybe = match test {
+            Test::Value { words, .. } if !words.is_empty() => self.all_words(words)?,
+            _ => Bits::all(self.docs()),
+        };
+        if unindexed && !of_words {
+            return Ok(maybe);
+        }
         if never {
             let mut covered = self.none();
             self.covered().for_each(|docs| covered.add(&docs));
             maybe = maybe.and(&covered);
         }
         for (grammar, docs) in self.known_grammars() {
-            if !grammar.covers_line {
-                continue;
-            }
-            let role = grammar.fields.iter().find(|f| f.name == name).map(|f| f.role);
-            let may = match test {
-                // By its words a long keyword can be found as well.
-                Test::Value { .. } if never => role == Some(Role::Text),
-                Test::Value { .. } => role.is_some() || name.starts_with("kv.") || name == "message",
-                _ => role == Some(Role::Text) || name == "message",
-            };
-            if !may {
+            if grammar.covers_line && !may(grammar) {
                 maybe = maybe.minus(&docs);
             }
         }
-        if !matches!(test, Test::Value { .. }) && name != "message" {
+        if !of_words && name != "message" {
             // Lines without a grammar have fields only beside the line, and those are indexed.
             maybe = maybe.and(&self.parsed());
         }
