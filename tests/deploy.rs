@@ -102,6 +102,23 @@ fn what_containers_run_are_commands_of_this_program() {
     }
 }
 
+/// Where a system has no authorities, no HTTPS client can be made, and `serve` and `ready` end with that.
+#[test]
+fn the_image_has_the_authorities_certificates() {
+    let dir = tempfile::tempdir().unwrap();
+    let without = Command::new(env!("CARGO_BIN_EXE_loghound"))
+        .args(["ready", "--server", "http://127.0.0.1:1"])
+        .env("SSL_CERT_FILE", dir.path().join("none.pem"))
+        .env("SSL_CERT_DIR", dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&without.stderr).into_owned();
+    assert!(said.contains("No CA certificates"), "they are needed no more, so the image need not have them:\n{said}");
+    let dockerfile = std::fs::read_to_string(deploy().join("docker/Dockerfile")).unwrap();
+    let (_, last) = dockerfile.rsplit_once("\nFROM ").unwrap();
+    assert!(last.contains(" /etc/ssl/certs/ca-certificates.crt\n"), "the last stage has none:\nFROM {last}");
+}
+
 #[test]
 fn ports_are_those_that_the_configurations_open() {
     let (_, server) = objects("StatefulSet").remove(0);
