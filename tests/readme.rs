@@ -3,50 +3,23 @@
 //! Blocks marked `sh` hold commands, one a line; all other blocks are something else (output, configuration).
 
 mod fake;
+mod pages;
 
 use std::path::Path;
 use std::process::Command;
 
 use clap::Parser;
+use pages::{blocks, page, shell_words};
 
 fn readme() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+    page("README.md")
 }
 
 /// The commands of all `sh` blocks, as a shell would split them.
 fn commands() -> Vec<Vec<String>> {
-    let readme = readme();
-    let mut commands = Vec::new();
-    let mut marked = None;
-    for line in readme.lines() {
-        match (line.strip_prefix("```"), marked) {
-            (Some(mark), None) => marked = Some(mark == "sh"),
-            (Some(_), Some(_)) => marked = None,
-            (None, Some(true)) if !line.trim().is_empty() => commands.push(shell_words(line)),
-            _ => {}
-        }
-    }
-    commands
-}
-
-/// Splits at blanks outside quotes. Enough for a README; no escapes, no variables.
-fn shell_words(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for c in line.chars() {
-        match (c, quote) {
-            (c, Some(q)) if c == q => quote = None,
-            ('\'' | '"', None) => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (' ', None) => words.extend(word.take()),
-            ('#', None) if word.is_none() => break,
-            (c, _) => word.get_or_insert_default().push(c),
-        }
-    }
-    assert_eq!(quote, None, "a quote is left open: {line}");
-    words.extend(word);
-    words
+    let blocks = blocks(&readme());
+    let lines = blocks.iter().filter(|block| block.is(&["sh"])).flat_map(pages::Block::lines);
+    lines.map(|line| shell_words(&line)).collect()
 }
 
 fn of(program: &str) -> Vec<Vec<String>> {
@@ -153,11 +126,11 @@ fn loghound_queries_are_answered() {
 
 #[test]
 fn the_first_screen_is_the_banner() {
-    let banner = loghound::cli::serve::banner(
-        "127.0.0.1:5044".parse().unwrap(),
-        "127.0.0.1:8044".parse().unwrap(),
-        Path::new("./loghound-data"),
-        "target/release/loghound",
-    );
+    let at = loghound::pipeline::Addresses {
+        beats: "127.0.0.1:5044".parse().unwrap(),
+        http: "127.0.0.1:8044".parse().unwrap(),
+        scheme: "http",
+    };
+    let banner = loghound::cli::serve::banner(&at, Path::new("./loghound-data"), "target/release/loghound");
     assert!(readme().contains(&format!("```text\n{banner}```\n")), "the README shows another banner than:\n{banner}");
 }
