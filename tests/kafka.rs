@@ -1,184 +1,153 @@
-//! Topics of Kafka as an input, at librdkafka's own mock of a cluster, which speaks the protocol over TCP.
+//! Kafka in, from outside: librdkafka's mock cluster here, a real broker in `broker`.
+//! What a message becomes, and that it is there exactly once, belongs here.
 #![cfg(feature = "kafka")]
 
 mod common;
 
-use std::path::Path;
 use std::time::Duration;
 
 use common::{Server, eventually};
-use rdkafka::config::ClientConfig;
+use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-const SOON: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_secs(60);
 
-struct Broker {
-    cluster: MockCluster<'static, DefaultProducerContext>,
-    producer: ThreadedProducer<DefaultProducerContext>,
+/// A configuration file with these inputs.
+fn config(dir: &std::path::Path, inputs: &str) -> String {
+    let path = dir.join("loghound.yaml");
+    std::fs::write(&path, format!("kafka:\n  inputs:\n{inputs}")).unwrap();
+    path.display().to_string()
 }
 
-impl Broker {
-    fn start(topic: &str, partitions: i32) -> Self {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic(topic, partitions, 1).unwrap();
-        let producer = ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
-        Self { cluster, producer }
-    }
+fn producer(brokers: &str) -> BaseProducer {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", brokers).set("linger.ms", "5").set("enable.idempotence", "true");
+    client.create().unwrap()
+}
 
-    /// To partitions in turn.
-    fn produce(&self, topic: &str, partitions: i32, messages: &[impl AsRef<[u8]>]) {
-        for (nth, message) in messages.iter().enumerate() {
-            let record: BaseRecord<'_, (), [u8]> =
-                BaseRecord::to(topic).partition(nth as i32 % partitions).payload(message.as_ref());
-            self.producer.send(record).map_err(|(error, _)| error).unwrap();
+fn send(producer: &BaseProducer, topic: &str, partition: i32, value: Option<&[u8]>) {
+    let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(partition);
+    let mut record = match value {
+        Some(value) => record.payload(value),
+        None => record.key(b"gone".as_slice()),
+    };
+    while let Err((_, back)) = producer.send(record) {
+        producer.poll(Duration::from_millis(10));
+        record = back;
+    }
+}
+
+#[test]
+fn every_format_arrives_once_across_a_kill_and_what_cannot_be_read_is_a_dead_letter() {
+    let cluster = MockCluster::new(3).unwrap();
+    for topic in ["plain", "app-web", "beats", "json"] {
+        cluster.create_topic(topic, 3, 1).unwrap();
+    }
+    let brokers = cluster.bootstrap_servers();
+    let producer = producer(&brokers);
+    let klog = "I0102 03:04:05.678901    17 lease.go:12] \"Reset\" name=\"a\"";
+    let mut lines = Vec::new();
+    let mut write = |from: usize, to: usize| {
+        for at in from..to {
+            let partition = (at % 3) as i32;
+            let line = format!("{klog} number={at}");
+            send(&producer, "plain", partition, Some(line.as_bytes()));
+            lines.push(line);
+            // The very same line again is another message.
+            send(&producer, "app-web", partition, Some(b"the same line\n"));
+            lines.push("the same line".to_owned());
+            let event = format!(
+                r#"{{"@timestamp":"2099-01-01T00:00:00.000Z","message":"beat {at}","agent":{{"name":"n"}},"log":{{"offset":{at},"file":{{"path":"/a"}}}}}}"#
+            )
+            .replace("2099-01-01T00:00:00.000Z", &jiff::Timestamp::now().to_string());
+            // What Filebeat wrote twice is one event.
+            send(&producer, "beats", partition, Some(event.as_bytes()));
+            send(&producer, "beats", partition, Some(event.as_bytes()));
+            lines.push(format!("beat {at}"));
+            let now = jiff::Timestamp::now();
+            send(&producer, "json", partition, Some(format!(r#"{{"ts":"{now}","msg":"doc","n":1}}"#).as_bytes()));
+            lines.push("doc".to_owned());
         }
-        self.producer.flush(SOON).unwrap();
-    }
+        send(&producer, "json", 1, Some(b"{\"cut"));
+        send(&producer, "plain", 2, None);
+        producer.flush(Duration::from_secs(20)).unwrap();
+        lines.clone()
+    };
+    let expected = write(0, 500);
+    let dir = tempfile::tempdir().unwrap();
+    let input = |more: &str| format!("    - {{brokers: [{}], {more}}}\n", quoted(&brokers));
+    let inputs = [
+        input("name: lines, topics: [plain, '^app-.*']"),
+        input("name: beats, topics: [beats], format: filebeat, group: other"),
+        input("name: docs, topics: [json], format: records, group: third, time_fields: [ts], message_fields: [msg]"),
+    ]
+    .concat();
+    let config = config(dir.path(), &inputs);
+    let mut server = Server::start_with(None, &["--config", &config]);
+    server.wait_for_lines("*", &expected, WITHIN);
+    server.kill9();
+    let expected = write(500, 700);
+    server.restart();
+    server.wait_for_lines("*", &expected, WITHIN);
 
-    fn server(&self, scratch: &Path, format: &str, group: &str) -> Server {
-        let config = scratch.join(format!("{group}.yaml"));
-        let yaml = format!(
-            "kafka:\n  brokers: {}\n  topics: ['^logs']\n  group: {group}\n  format: {format}\n  properties: {{session.timeout.ms: 6000}}\n",
-            self.cluster.bootstrap_servers()
-        );
-        std::fs::write(&config, yaml).unwrap();
-        Server::start_with(Some(&scratch.join("data")), &["--config", &config.to_string_lossy()])
-    }
-}
-
-fn lines(range: std::ops::Range<usize>) -> Vec<String> {
-    range
-        .map(|n| format!("E1122 10:00:00.{:06}       1 lease.go:{}] lease number {n} failed", n % 1_000_000, n % 900))
-        .collect()
-}
-
-fn metric(server: &Server, name: &str) -> f64 {
-    let text = server.text("/metrics");
-    let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("no {name}"))
-}
-
-#[test]
-fn every_line_is_there_once_through_kills_and_another_group() {
-    let scratch = tempfile::tempdir().unwrap();
-    let broker = Broker::start("logs", 4);
-    let all = lines(0..12_000);
-    broker.produce("logs", 4, &all[..6_000]);
-    let mut server = broker.server(scratch.path(), "lines", "first");
-    for upto in [1_000, 3_000] {
-        eventually(SOON, || match server.search("lease", 0, None)["total"].as_u64() {
-            Some(total) if total >= upto => Ok(()),
-            total => Err(format!("{total:?}\n{}", server.log())),
-        });
-        server.kill9();
-        server.restart();
-    }
-    broker.produce("logs", 4, &all[6_000..]);
-    server.wait_for_lines("lease", &all, SOON);
-    assert_eq!(server.search("level:E AND filename:lease.go", 0, None)["total"], 12_000);
-    assert_eq!(server.search("kafka.topic:logs AND kafka.partition:3", 0, None)["total"], 3_000);
+    let record = &server.search("kafka.topic:plain", 1, None)["hits"][0];
+    assert_eq!((&record["level"], &record["filename"]), (&"I".into(), &"lease.go".into()), "{record}");
+    assert!(record["kafka"]["partition"].is_number() && record["log"]["offset"].is_number(), "{record}");
+    let letters = std::fs::read_dir(server.data_dir.join("dead-letters")).unwrap();
+    let letters: String = letters.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    assert_eq!(letters.lines().count(), 2, "{letters}");
+    assert!(letters.contains("topic json partition 1 offset "), "{letters}");
+    eventually(WITHIN, || {
+        let metrics = server.text("/metrics");
+        let has = |line: &str| metrics.lines().any(|l| l == line);
+        match has("loghound_ingest_kafka_lag_messages 0") && has("loghound_ingest_kafka_partitions 12") {
+            true => Ok(()),
+            false => Err(metrics.lines().filter(|l| l.contains("kafka")).collect::<Vec<_>>().join("\n")),
+        }
+    });
     assert!(server.terminate().success(), "{}", server.log());
-    drop(server);
-    // Another group reads all of it from the beginning: all of it is known.
-    let server = broker.server(scratch.path(), "lines", "second");
-    eventually(SOON, || {
-        let known = metric(&server, "loghound_decode_events_duplicate_total");
-        if known >= 12_000.0 { Ok(()) } else { Err(format!("{known}\n{}", server.log())) }
-    });
-    server.wait_for_lines("lease", &all, SOON);
+}
+
+fn quoted(brokers: &str) -> String {
+    brokers.split(',').map(|broker| format!("'{broker}'")).collect::<Vec<_>>().join(", ")
 }
 
 #[test]
-fn documents_are_taken_as_they_are_and_poison_is_kept_beside() {
-    let scratch = tempfile::tempdir().unwrap();
-    let broker = Broker::start("logs", 2);
-    // Filebeat's second event of the same place is the first one, sent again.
-    let filebeat = r#"{"@timestamp":"2026-11-22T10:00:00.000Z","message":"I1122 10:00:00.000001       1 a.go:1] hello","host":{"name":"n1"},"log":{"offset":7,"file":{"path":"/var/log/a"}}}"#;
-    let record = r#"{"@timestamp":"2026-11-22T10:00:01.000Z","user":"ada","took_ms":12}"#;
-    let messages: [&[u8]; 7] = [
-        filebeat.as_bytes(),
-        filebeat.as_bytes(),
-        record.as_bytes(),
-        record.as_bytes(),
-        b"no json",
-        b"[1,2]",
-        b"\xff\xfe",
-    ];
-    broker.produce("logs", 2, &messages);
-    let server = broker.server(scratch.path(), "json", "documents");
-    eventually(SOON, || {
-        let (taken, poison) =
-            (metric(&server, "loghound_kafka_messages_total"), metric(&server, "loghound_kafka_dead_lettered_total"));
-        if (taken, poison) == (7.0, 3.0) { Ok(()) } else { Err(format!("{taken} {poison}\n{}", server.log())) }
-    });
-    server.wait_for_lines("host.name:n1 AND filename:a.go", &["I1122 10:00:00.000001       1 a.go:1] hello"], SOON);
-    eventually(SOON, || match &server.search("user:ada AND took_ms:>10", 0, None)["total"] {
-        total if *total == 2 => Ok(()),
-        total => Err(format!("two messages with equal content are two records, not {total}")),
-    });
-    let letters: String = std::fs::read_dir(scratch.path().join("data/dead-letters"))
-        .unwrap()
-        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default())
-        .collect();
-    assert_eq!(letters.matches("not a JSON object").count(), 3, "{letters}");
-    assert!(letters.contains("kafka:logs/0/2"), "{letters}");
-}
-
-#[test]
-fn two_of_a_group_share_and_one_takes_over() {
-    let scratch = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let broker = Broker::start("logs", 6);
-    let mut servers = scratch.each_ref().map(|scratch| broker.server(scratch.path(), "lines", "shared"));
-    let all = lines(0..6_000);
-    broker.produce("logs", 6, &all[..2_000]);
-    let total = |server: &Server| server.search("lease", 0, None)["total"].as_u64().unwrap();
-    eventually(SOON, || match servers.each_ref().map(total) {
-        [a, b] if a + b == 2_000 => Ok(()),
-        both => Err(format!("{both:?}\n{}", servers[0].log())),
-    });
-    // Both have partitions by now; what comes goes to both.
-    eventually(SOON, || {
-        let gave = servers.each_ref().map(|server| metric(server, "loghound_kafka_rebalances_total") > 0.0);
-        if gave == [true, true] { Ok(()) } else { Err(format!("{gave:?}")) }
-    });
-    broker.produce("logs", 6, &all[2_000..4_000]);
-    eventually(SOON, || match servers.each_ref().map(total) {
-        [a, b] if a + b == 4_000 => Ok(()),
-        both => Err(format!("{both:?}")),
-    });
-    assert!(servers[0].terminate().success(), "{}", servers[0].log());
-    broker.produce("logs", 6, &all[4_000..]);
-    // The first one's lines are on its own disk; the second has all that came after.
-    servers[0].restart();
-    eventually(SOON, || match servers.each_ref().map(total) {
-        [a, b] if a + b == 6_000 => Ok(()),
-        both => Err(format!("{both:?}\n{}", servers[1].log())),
-    });
-    let mut found: Vec<String> = servers.iter().flat_map(|server| server.messages("lease")).collect();
-    found.sort_unstable();
-    let mut expected = all;
-    expected.sort_unstable();
-    assert_eq!(found.len(), expected.len());
-    assert!(found == expected, "a line is missing, or there twice");
-}
-
-#[test]
-fn what_is_wrong_with_the_settings_is_told_before_a_port_opens() {
-    let scratch = tempfile::tempdir().unwrap();
-    for (yaml, problem) in [
-        ("kafka: {brokers: 'localhost:9092'}\n", "brokers and topics belong together"),
-        ("kafka: {brokers: 'localhost:9092', topics: [a], format: xml}\n", "write json or lines"),
-        ("kafka: {brokers: 'localhost:9092', topics: [a], properties: {no.such.key: 1}}\n", "no.such.key"),
-    ] {
-        let config = scratch.path().join("loghound.yaml");
-        std::fs::write(&config, yaml).unwrap();
-        let checked = std::process::Command::new(env!("CARGO_BIN_EXE_loghound"))
-            .args(["check-config", "--config", &config.to_string_lossy()])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-        assert_eq!(checked.status.code(), Some(2), "{said}");
-        assert!(said.contains(problem), "{said}");
+fn commits_that_fail_and_brokers_that_go_away_neither_lose_nor_double() {
+    let cluster = MockCluster::new(3).unwrap();
+    cluster.create_topic("t", 4, 3).unwrap();
+    let brokers = cluster.bootstrap_servers();
+    let producer = producer(&brokers);
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), &format!("    - {{name: t, brokers: [{}], topics: [t]}}\n", quoted(&brokers)));
+    let server = Server::start_with(None, &["--config", &config]);
+    let mut lines = Vec::new();
+    for round in 0..6 {
+        use RDKafkaRespErr::*;
+        let errors = [
+            RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+            RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+            RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+        ];
+        cluster.request_errors(RDKafkaApiKey::OffsetCommit, &errors[..round % 4]);
+        if round == 3 {
+            (1..=3).for_each(|broker| cluster.broker_down(broker).unwrap());
+        }
+        for at in 0..300 {
+            let line = format!("line {round} {at}");
+            send(&producer, "t", at % 4, Some(line.as_bytes()));
+            lines.push(line);
+        }
+        if round == 3 {
+            producer.poll(Duration::from_secs(1));
+            (1..=3).for_each(|broker| cluster.broker_up(broker).unwrap());
+        }
+        producer.flush(Duration::from_secs(30)).unwrap();
+        server.wait_for_lines("*", &lines, WITHIN);
     }
 }
+
+#[path = "kafka/broker.rs"]
+mod broker;

@@ -116,6 +116,16 @@ pub fn unlike(received_at: i64, place: usize, content: u64) -> u64 {
     words([8, received_at as u64, place as u64, content, 0])
 }
 
+/// The mark of a message that has its identity by its place in Kafka alone.
+pub fn placed(topic: &str, partition: i32, offset: i64) -> u64 {
+    words([9, xxh3_64(topic.as_bytes()), partition as u64, offset as u64, 0])
+}
+
+/// The mark of a line in a stream that is one partition: its offset tells it from all others.
+pub fn line(message: &str) -> u64 {
+    xxh3_64(message.as_bytes()) % WHOLE
+}
+
 /// The mark of a few words: the whole identity.
 fn words(words: [u64; 5]) -> u64 {
     let mut bytes = [0; 40];

@@ -15,7 +15,7 @@ pub enum Error {
     )]
     Version { path: PathBuf, found: u32, known: u32 },
     #[error(
-        "journal: an entry of {bytes} bytes does not fit below journal.max_bytes ({bytes_max}): raise it, or let \
+        "journal: an entry of {bytes} bytes does not fit below journal.bytes_max ({bytes_max}): raise it, or let \
          senders send smaller windows"
     )]
     TooLarge { bytes: u64, bytes_max: u64 },

@@ -80,6 +80,9 @@ impl Documents {
                 break;
             }
             let Ok(batch) = Batch::from_entry(entry) else { continue };
+            if batch.wire == Wire::Kafka {
+                context.kafka.recall(&batch);
+            }
             if batch.wire != Wire::Http {
                 continue;
             }
@@ -186,6 +189,12 @@ impl Documents {
             self.wait_searchable(runtime);
         }
         Ok(Received { outcomes })
+    }
+
+    /// What the journal holds is known.
+    #[cfg(feature = "kafka")]
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire)
     }
 
     fn wait_ready(&self) -> Result<(), Declined> {

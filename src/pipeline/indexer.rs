@@ -19,8 +19,9 @@ use super::queue::WorkQueue;
 use super::worker::{self, Share};
 use super::{Context, IndexError};
 use crate::decode::{Dedupe, HTTP_SENDER};
+use crate::ingest::kafka::KAFKA_SENDER;
 use crate::journal::Position;
-use crate::record::Batch;
+use crate::record::{Batch, Wire};
 
 /// Batches that wait between dispatcher and workers.
 const QUEUE_BATCHES_MAX: usize = 8;
@@ -78,9 +79,10 @@ impl Indexer {
         let now = context.clock.now();
         context.store.recent_ids(|sender, id| {
             known += 1;
-            match sender.starts_with(HTTP_SENDER) {
-                true => context.documents.restore(sender, id, now),
-                false => dedupe.restore(sender, id, now),
+            if sender.starts_with(HTTP_SENDER) {
+                context.documents.restore(sender, id, now);
+            } else if !sender.starts_with(KAFKA_SENDER) {
+                dedupe.restore(sender, id, now);
             }
             if known < RESTORED_IDS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
@@ -186,6 +188,10 @@ impl Indexer {
                     }
                 }
             };
+            if batch.wire == Wire::Kafka {
+                // Before a commit can free the journal of it.
+                context.kafka.recall(&batch);
+            }
             if let Some(detecting) = &context.detecting {
                 detecting.feed().expect(position);
             }
@@ -252,6 +258,8 @@ impl Indexer {
             context.accounts.add(position, counts, &context.metrics)?;
             context.metrics.events_received.inc_by(recovered);
             context.store.commit(position.0, cuts)?;
+            // Before the journal forgets: from here on these offsets stand nowhere else.
+            context.kafka.save()?;
             context.journal.trim(match &context.detecting {
                 Some(detecting) => detecting.committed(position),
                 None => position,

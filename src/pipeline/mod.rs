@@ -14,7 +14,6 @@ mod erasing;
 mod export;
 mod indexer;
 mod intake;
-#[cfg(feature = "kafka")]
 mod kafka;
 mod keeping;
 mod live;
@@ -66,7 +65,7 @@ use crate::detect;
 use crate::ingest::beats;
 use crate::ingest::dead_letters::{DeadLetter, DeadLetters};
 use crate::ingest::frame;
-use crate::ingest::kafka::KafkaSettings;
+use crate::ingest::tls::{Acceptor, TlsError, TlsFiles};
 use crate::journal::{self, Journal, Position};
 use crate::parse::Grammars;
 use crate::parse::redact::Redactor;
@@ -86,6 +85,8 @@ pub struct Context {
     pub dead_letters: Mutex<DeadLetters>,
     pub accounts: accounts::Accounts,
     pub live: live::LiveBatches,
+    /// Which offsets of Kafka are durable here.
+    pub kafka: kafka::Offsets,
     pub documents: documents::Documents,
     pub tails: TailHub,
     pub engine: Engine,
@@ -131,6 +132,8 @@ pub enum IndexError {
     DeadLetters(#[from] crate::ingest::dead_letters::Error),
     #[error(transparent)]
     Accounts(#[from] accounts::Error),
+    #[error(transparent)]
+    Kafka(#[from] kafka::Error),
     #[error("cannot save new templates: {0}; check that the disk has room")]
     Templates(std::io::Error),
     #[error("an indexing thread panicked; its message is in the log")]
@@ -170,14 +173,14 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub beats_listen: String,
     pub beats: beats::Settings,
-    pub beats_tls: Option<beats::tls::TlsFiles>,
+    pub beats_tls: Option<TlsFiles>,
+    pub http_tls: Option<TlsFiles>,
     pub http_listen: String,
     pub api: api::Settings,
     pub journal_bytes_max: u64,
     pub journal_segment_bytes: u64,
     pub journal_disk_reserve_bytes: u64,
     /// Topics to read.
-    pub kafka: Option<KafkaSettings>,
     pub store: store::Options,
     /// Records that are kept for a shorter time than their days.
     pub keep: Vec<Keep>,
@@ -198,6 +201,7 @@ pub struct Settings {
     pub dedupe: DedupeLimits,
     pub live_bytes_max: usize,
     pub shutdown_deadline: Duration,
+    pub kafka_inputs: Vec<crate::ingest::kafka::Settings>,
     /// The days are a copy that is only looked at: nothing is received.
     pub is_copy: bool,
 }
@@ -207,6 +211,8 @@ pub struct Settings {
 pub struct Addresses {
     pub beats: SocketAddr,
     pub http: SocketAddr,
+    /// The scheme of [`Self::http`]: http or https.
+    pub scheme: &'static str,
 }
 
 /// A process could not start, or could not go on.
@@ -221,7 +227,7 @@ pub enum RunError {
     #[error("dead-letter store: {0}")]
     DeadLetters(#[from] crate::ingest::dead_letters::Error),
     #[error(transparent)]
-    Tls(#[from] beats::tls::TlsError),
+    Tls(#[from] TlsError),
     #[error("cannot listen on {address} ({key}): {source}")]
     Listen { key: &'static str, address: String, source: std::io::Error },
     #[error(transparent)]
@@ -262,15 +268,7 @@ pub fn run(settings: Settings, grammars: Grammars, announce: impl FnOnce(&Addres
         });
         let detecting = detecting.transpose()?;
         let tending = tending::Tending::start(Arc::clone(&context)).map_err(|e| RunError::Start(e.to_string()))?;
-        #[cfg(feature = "kafka")]
-        let kafka = start_kafka(&settings, &context, &runtime)?;
         let deadline = serve(&settings, &context, listeners, announce).await?;
-        #[cfg(feature = "kafka")]
-        if let Some(kafka) = kafka
-            && !kafka.stop(deadline).await
-        {
-            warn!("what Kafka sent last is not journalled; it is read again");
-        }
         if !tending.stop(deadline.min(Instant::now() + TENDING_STOP_MAX)).await {
             info!("a day is being merged; that begins anew after the next start");
         }
@@ -295,27 +293,6 @@ pub fn run(settings: Settings, grammars: Grammars, announce: impl FnOnce(&Addres
     served?;
     info!("stopped");
     Ok(())
-}
-
-#[cfg(feature = "kafka")]
-fn start_kafka(
-    settings: &Settings,
-    context: &Arc<Context>,
-    runtime: &tokio::runtime::Runtime,
-) -> Result<Option<kafka::Kafka>, RunError> {
-    let start = |wanted: &KafkaSettings| kafka::Kafka::start(wanted, Arc::clone(context), runtime.handle().clone());
-    settings.kafka.as_ref().map(start).transpose().map_err(|error| RunError::Start(format!("kafka: {error}")))
-}
-
-/// What is wrong with Kafka's settings; no broker is asked.
-pub fn check_kafka(settings: &KafkaSettings) -> Result<(), RunError> {
-    #[cfg(feature = "kafka")]
-    return kafka::check(settings).map_err(|error| RunError::Start(format!("kafka: {error}")));
-    #[cfg(not(feature = "kafka"))]
-    return Err(RunError::Start(format!(
-        "kafka: this program was built without it, so {} cannot be read",
-        settings.brokers
-    )));
 }
 
 /// Opens what is on disk, saying what was found damaged.
@@ -355,6 +332,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
     let meta = Arc::new(meta);
     let accounts =
         accounts::Accounts::open(Arc::clone(&meta), &metrics).map_err(|error| RunError::Start(error.to_string()))?;
+    let kafka = kafka::Offsets::open(Arc::clone(&meta)).map_err(|error| RunError::Start(error.to_string()))?;
     journal.never_below(accounts.through());
     let detecting = open_detecting(settings, Arc::clone(&meta), templates.clone())?;
     let alerting = Arc::new(alert::Alerting::open(meta, settings.alert.clone())?);
@@ -388,6 +366,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         grammars,
         streams: Arc::new(Streams::new(Default::default())),
         accounts,
+        kafka,
         erasing: erasing::Erasing::default(),
         dead_letters: Mutex::new(DeadLetters::open(&settings.data_dir.join("dead-letters"))?),
         live: live::LiveBatches::new(settings.live_bytes_max),
@@ -433,7 +412,8 @@ fn open_detecting(
 struct Listeners {
     beats: TcpListener,
     http: TcpListener,
-    tls: Option<Arc<beats::tls::Acceptor>>,
+    beats_tls: Option<Arc<Acceptor>>,
+    http_tls: Option<Arc<Acceptor>>,
 }
 
 /// Opens both ports, so that a port in use is known before anything is started.
@@ -441,10 +421,11 @@ async fn listen(settings: &Settings) -> Result<Listeners, RunError> {
     let bind = async |key: &'static str, address: &str| {
         TcpListener::bind(address).await.map_err(|source| RunError::Listen { key, address: address.to_owned(), source })
     };
-    let tls = settings.beats_tls.clone().map(beats::tls::Acceptor::new).transpose()?.map(Arc::new);
+    let tls = |files: &Option<TlsFiles>| files.clone().map(Acceptor::new).transpose().map(|tls| tls.map(Arc::new));
+    let (beats_tls, http_tls) = (tls(&settings.beats_tls)?, tls(&settings.http_tls)?);
     let beats = bind("beats.listen", &settings.beats_listen).await?;
     let http = bind("http.listen", &settings.http_listen).await?;
-    Ok(Listeners { beats, http, tls })
+    Ok(Listeners { beats, http, beats_tls, http_tls })
 }
 
 /// Serves until asked to stop, then acknowledges what was received whole. Returns when everything must have ended.
@@ -458,6 +439,7 @@ async fn serve(
     let addresses = Addresses {
         beats: listeners.beats.local_addr().map_err(failed)?,
         http: listeners.http.local_addr().map_err(failed)?,
+        scheme: if listeners.http_tls.is_some() { "https" } else { "http" },
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -470,7 +452,7 @@ async fn serve(
     let receiver = Arc::new(beats::Server::new(
         settings.beats.clone(),
         Arc::new(Intake(Arc::clone(context))),
-        listeners.tls.clone(),
+        listeners.beats_tls.clone(),
         Arc::new(move || clock.now()),
         Arc::new(move |took: Duration| ack_metrics.ack_seconds.observe(took.as_secs_f64())),
     ));
@@ -480,7 +462,9 @@ async fn serve(
     let router = api::router(pipeline, Arc::clone(&context.metrics), settings.api.clone(), closing_api.clone());
     let api_settings = settings.api.clone();
     let api_closing = closing_api.clone();
-    let api_task = tokio::spawn(async move { api::serve(listeners.http, router, &api_settings, api_closing).await });
+    let api_tls = listeners.http_tls.clone();
+    let api_task =
+        tokio::spawn(async move { api::serve(listeners.http, api_tls, router, &api_settings, api_closing).await });
     let receiving = tokio::spawn({
         let (receiver, closing) = (Arc::clone(&receiver), closing_beats.clone());
         let is_copy = context.is_copy;
@@ -492,6 +476,11 @@ async fn serve(
             receiver.run(listeners.beats, closing).await
         }
     });
+    #[cfg(feature = "kafka")]
+    let inputs = {
+        let wanted = if context.is_copy { &[][..] } else { &settings.kafka_inputs };
+        kafka::Inputs::start(context, wanted, &tokio::runtime::Handle::current()).map_err(failed)?
+    };
     let alerts = alerting::Alerts::start(context).map_err(RunError::Start)?;
     announce(&addresses);
     context.reparse.resume();
@@ -505,7 +494,7 @@ async fn serve(
             _ = hangup.recv() => {}
             _ = reload.tick() => {}
         }
-        if let Some(tls) = &listeners.tls {
+        for tls in [&listeners.beats_tls, &listeners.http_tls].into_iter().flatten() {
             tls.reload();
         }
         reload_grammars(context).await;
@@ -513,6 +502,8 @@ async fn serve(
     info!("stopping: finishing the windows in hand, then indexing what is in the journal");
     let deadline = Instant::now() + settings.shutdown_deadline;
     closing_beats.cancel();
+    #[cfg(feature = "kafka")]
+    inputs.stop(deadline).await;
     context.reparse.stop();
     context.erasing.stop();
     if tokio::time::timeout_at(deadline.into(), receiving).await.is_err() {

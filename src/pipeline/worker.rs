@@ -12,9 +12,9 @@ use super::accounts::Counts;
 use super::documents::Body;
 use super::queue::{Work, WorkQueue};
 use super::{Context, Detecting, IndexError};
-use crate::decode::{BadEvent, Decoder, Dedupe, DedupeLimits};
+use crate::decode::{BadEvent, Decoder, Dedupe, DedupeLimits, KafkaMessages};
 use crate::detect::Observer;
-use crate::ingest::frame;
+use crate::ingest::{frame, kafka};
 use crate::journal::Position;
 use crate::parse::redact::Redactor;
 use crate::parse::template::Text;
@@ -92,6 +92,13 @@ struct Fresh<'e> {
     watched: bool,
 }
 
+/// An event that could not be decoded: its number in the batch, its bytes, why.
+type Bad<'b> = (usize, &'b [u8], String);
+
+fn reasons<'b>(bad: &[BadEvent<'b>]) -> Vec<Bad<'b>> {
+    bad.iter().map(|bad| (bad.index, bad.bytes, bad.reason.to_string())).collect()
+}
+
 struct Worker<'c> {
     context: &'c Context,
     dedupe: &'c Dedupe,
@@ -160,6 +167,7 @@ impl<'c> Worker<'c> {
         match batch.wire {
             Wire::Lumberjack => self.index_frames(position, batch),
             Wire::Http => self.index_documents(position, batch),
+            Wire::Kafka => self.index_messages(position, batch),
         }
     }
 
@@ -183,7 +191,7 @@ impl<'c> Worker<'c> {
         self.decoder.decode(batch, frames, &arena, &mut events, &mut bad);
         self.repeats.clear();
         self.dedupe.check(&events, batch.received_at, &mut self.repeats);
-        let indexed = self.index_events(position, batch, events, &bad, &arena);
+        let indexed = self.index_events(position, batch, events, &reasons(&bad), &arena);
         self.arena = arena;
         indexed
     }
@@ -205,6 +213,33 @@ impl<'c> Worker<'c> {
         // Repeats were recognised when the request was answered, and are skipped.
         self.repeats.clear();
         self.repeats.resize(events.len(), false);
+        let indexed = self.index_events(position, batch, events, &reasons(&bad), &arena);
+        self.arena = arena;
+        indexed
+    }
+
+    fn index_messages(&mut self, position: Position, batch: &Batch) -> Result<(), IndexError> {
+        let body = match kafka::Body::read(&batch.body) {
+            Ok(body) => body,
+            Err(problem) => return self.bury_whole(position, batch, problem.to_string()),
+        };
+        let messages = match KafkaMessages::of(&body) {
+            Ok(messages) => messages,
+            Err(problem) => return self.bury_whole(position, batch, problem.to_string()),
+        };
+        let mut arena = std::mem::take(&mut self.arena);
+        arena.reset();
+        let mut events: Vec<Event<'_>> = Vec::with_capacity(messages.count());
+        let mut bad = Vec::new();
+        self.decoder.decode_kafka(batch, &messages, &arena, &mut events, &mut bad);
+        self.repeats.clear();
+        match body.format {
+            // Filebeat may have written an event to Kafka twice.
+            kafka::Format::Filebeat => self.dedupe.check(&events, batch.received_at, &mut self.repeats),
+            kafka::Format::Lines | kafka::Format::Records => self.repeats.resize(events.len(), false),
+        }
+        let placed = |bad: &BadEvent<'_>| format!("{}: {}", messages.place(bad.index), bad.reason);
+        let bad: Vec<Bad<'_>> = bad.iter().map(|bad| (bad.index, bad.bytes, placed(bad))).collect();
         let indexed = self.index_events(position, batch, events, &bad, &arena);
         self.arena = arena;
         indexed
@@ -216,7 +251,7 @@ impl<'c> Worker<'c> {
         position: Position,
         batch: &'b Batch,
         mut events: Vec<Event<'b>>,
-        bad: &[BadEvent<'b>],
+        bad: &[Bad<'_>],
         arena: &'b Bump,
     ) -> Result<(), IndexError> {
         let metrics = &self.context.metrics;
@@ -276,8 +311,7 @@ impl<'c> Worker<'c> {
             }
         }
         if !bad.is_empty() {
-            let bad: Vec<_> = bad.iter().map(|b| (b.index, b.bytes, b.reason.to_string())).collect();
-            self.context.bury(position, batch, &bad)?;
+            self.context.bury(position, batch, bad)?;
         }
         let duplicate = self.repeats.iter().filter(|repeat| **repeat).count() as u64;
         let quarantined = self.shard.take_quarantined();

@@ -10,6 +10,8 @@ pub enum Wire {
     Lumberjack = 1,
     /// The body of one HTTP request behind a head that says how to read it: `ingest::http`.
     Http = 2,
+    /// Messages of Kafka behind a head that says which: `ingest::kafka`.
+    Kafka = 3,
 }
 
 /// What one sender sent in one window.
@@ -63,6 +65,7 @@ impl Batch {
         let wire = match entry[1] {
             1 => Wire::Lumberjack,
             2 => Wire::Http,
+            3 => Wire::Kafka,
             _ => return Err(BatchHeaderError("unknown wire: written by a newer loghound")),
         };
         let fixed = |range: std::ops::Range<usize>| &entry[range];

@@ -7,7 +7,7 @@ use tantivy::TantivyError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{path} is in use by another process: stop it, or point storage.path elsewhere")]
+    #[error("{path} is in use by another process: stop it, or point data_dir elsewhere")]
     Locked { path: PathBuf },
     #[error("{path} was written in format {found}, this program reads format {ours}: use the program that wrote it")]
     Version { path: PathBuf, found: String, ours: u32 },

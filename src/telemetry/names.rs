@@ -44,6 +44,25 @@ pub const BUDGET_LIMIT_BYTES: Name =
 pub const KEEPALIVES: Name =
     name("loghound_ingest_keepalives_total", "keep-alive acknowledgements sent to waiting senders");
 
+pub const KAFKA_MESSAGES: Name =
+    name("loghound_ingest_kafka_messages_total", "messages of Kafka that were made durable");
+pub const KAFKA_LAG: Name = name(
+    "loghound_ingest_kafka_lag_messages",
+    "messages of the assigned partitions of all Kafka inputs that are not taken yet",
+);
+pub const KAFKA_PARTITIONS: Name =
+    name("loghound_ingest_kafka_partitions", "partitions that are assigned to this process");
+pub const KAFKA_PAUSED: Name =
+    name("loghound_ingest_kafka_paused_inputs", "inputs that pause their partitions because the journal has no room");
+pub const KAFKA_REBALANCES: Name =
+    name("loghound_ingest_kafka_rebalances_total", "times that partitions were assigned or revoked");
+pub const KAFKA_TROUBLES: Name = name(
+    "loghound_ingest_kafka_troubles_total",
+    "times that a broker, the group or a commit failed; the log says which",
+);
+pub const KAFKA_EMPTY: Name =
+    name("loghound_ingest_kafka_empty_messages_total", "messages without a value, passed over");
+
 pub const JOURNAL_BYTES: Name = name("loghound_journal_bytes", "bytes the journal takes on disk");
 pub const JOURNAL_LIMIT_BYTES: Name = name("loghound_journal_limit_bytes", "bytes the journal may take on disk");
 pub const JOURNAL_FSYNC_SECONDS: Name = name("loghound_journal_fsync_seconds", "one group commit's fdatasync");
@@ -112,12 +131,6 @@ pub const RECORDS_EXPIRED: Name =
     name("loghound_store_records_expired_total", "records deleted before their day, as store.keep says");
 pub const HTTP_REFUSED: Name = name("loghound_http_refused_total", "requests without a token that may do it, by why");
 pub const REFUSALS: &[&str] = &["unknown", "forbidden"];
-pub const KAFKA_MESSAGES: Name = name("loghound_kafka_messages_total", "messages of Kafka that were made durable");
-pub const KAFKA_POISON: Name =
-    name("loghound_kafka_dead_lettered_total", "messages of Kafka that are no documents, in the dead-letter store");
-pub const KAFKA_LAG: Name =
-    name("loghound_kafka_lag_messages", "messages of the partitions read here that wait at the broker");
-pub const KAFKA_REBALANCES: Name = name("loghound_kafka_rebalances_total", "times that partitions were given or taken");
 pub const SHARDS_DELETED: Name = name("loghound_store_shards_deleted_total", "shards deleted, by reason");
 pub const REMOVALS: &[&str] = &["age", "disk_use"];
 pub const SHARDS_DAMAGED: Name = name("loghound_store_shards_set_aside", "daily shards set aside as damaged");

@@ -54,6 +54,10 @@ install_node() {
     (cd "$dir/node" && npm ci --no-audit --no-fund --silent)
 }
 
+install_kafka() {
+    mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$dir/kafka/libs"
+}
+
 if command -v go >/dev/null; then
     step go go/main.go go/go.mod go/go.sum -- install_go
 else
@@ -68,6 +72,12 @@ if command -v npm >/dev/null; then
     step node node/v1.js node/v2.js node/options.js node/package.json node/package-lock.json -- install_node
 else
     echo "setup.sh: SKIPPED lumberjack-client and lumberjack-protocol: npm is not installed" >&2
+fi
+# A real broker for tests/kafka.rs: jars from Maven Central.
+if command -v mvn >/dev/null && command -v java >/dev/null; then
+    step kafka kafka/pom.xml -- install_kafka
+else
+    echo "setup.sh: SKIPPED Apache Kafka: java and mvn are not installed" >&2
 fi
 # Not a client of ours but a receiver: alerts are sent to a real Alertmanager.
 if ! command -v prometheus-alertmanager >/dev/null; then
