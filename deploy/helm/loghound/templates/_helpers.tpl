@@ -23,7 +23,6 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- $defaults := dict "log" (dict "format" "json") "stop_timeout" "25s" "store" dict }}
 {{- $own := dict
   "data_dir" "/var/lib/loghound/data"
-  "insecure" true
   "beats" (dict "listen" "0.0.0.0:5044")
   "http" (dict "listen" "0.0.0.0:8044") }}
 {{- with .Values.storage.warm }}{{- if .enabled }}
@@ -32,7 +31,20 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- with .Values.tls.beats }}{{- if .secretName }}
 {{- $tls := dict "certificate" "/etc/loghound/beats-tls/tls.crt" "key" "/etc/loghound/beats-tls/tls.key" }}
 {{- if .clientCa }}{{- $_ := set $tls "client_ca" "/etc/loghound/beats-tls/ca.crt" }}{{- end }}
+{{- with .clientNames }}{{- $_ := set $tls "client_names" . }}{{- end }}
 {{- $_ := set $own.beats "tls" $tls }}
 {{- end }}{{- end }}
+{{- if .Values.tls.http.secretName }}
+{{- $_ := set $own.http "tls" (dict "certificate" "/etc/loghound/http-tls/tls.crt" "key" "/etc/loghound/http-tls/tls.key") }}
+{{- end }}
+{{- if .Values.tokens.secretName }}
+{{- $tokens := list }}
+{{- range .Values.tokens.entries }}{{- $tokens = append $tokens (dict "name" .name "role" .role "file" (printf "/etc/loghound/tokens/%s" .name)) }}{{- end }}
+{{- $_ := set $own.http "tokens" $tokens }}
+{{- end }}
+{{- /* Both ports ask who it is, or the NetworkPolicy alone decides who reaches them. */}}
+{{- if not (and .Values.tokens.secretName .Values.tls.beats.secretName .Values.tls.beats.clientCa) }}
+{{- $_ := set $own "insecure" true }}
+{{- end }}
 {{- mergeOverwrite $defaults (deepCopy .Values.config) $own | toYaml }}
 {{- end }}
