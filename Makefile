@@ -4,15 +4,18 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run demo build ui test test-ui test-clients lint fmt check-deploy bench bench-peers bench-query soak fuzz eval-templates ci
+.PHONY: help run demo build ui test test-kafka bench-kafka test-ui test-clients lint deny fmt check-deploy bench bench-peers bench-query soak fuzz eval-templates ci
 
 help:
 	@echo 'make run     build and start: Beats on 127.0.0.1:5044, HTTP on 127.0.0.1:8044, data in ./loghound-data'
 	@echo 'make demo    the same on a temporary directory, with sample traffic'
 	@echo 'make ui      build the web UI into the binary that is built next (Node 20.19 or newer)'
 	@echo 'make test    all tests, real clients included where their runtimes are installed'
+	@echo 'make test-kafka  Kafka in, against a real broker that is killed (Java, Maven)'
+	@echo 'make bench-kafka  lines a second from a full topic of a real broker'
 	@echo 'make test-ui the web UI: types, units, and all pages in Chromium against a real loghound'
 	@echo 'make lint    formatting and lints, warnings as errors'
+	@echo 'make deny    licences, sources and duplicates of the dependencies (cargo install cargo-deny --locked)'
 	@echo 'make fmt     format the code'
 	@echo 'make check-deploy  ask Helm, Kubernetes'"'"' schemas, checkov and Prometheus of deploy/'
 	@echo 'make bench   the stage benches'
@@ -50,6 +53,14 @@ demo: build
 test-clients:
 	@tests/clients/setup.sh || echo 'make: a client could not be set up; the tests that need it say so' >&2
 
+# Kafka in: librdkafka's mock cluster, and a real broker where Java and Maven are. LOGHOUND_KAFKA_ROUNDS=50 for longer.
+test-kafka: test-clients
+	$(CARGO) test --locked --test kafka -- --nocapture
+
+# Lines a second from a full topic of a real broker: LOGHOUND_KAFKA_LINES=1000000.
+bench-kafka: test-clients
+	$(CARGO) test --locked --release --test kafka -- --ignored --nocapture lines_a_second
+
 test: test-clients
 	$(CARGO) test --locked --no-fail-fast
 
@@ -66,6 +77,11 @@ check-deploy: build
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+# Needs no network. Advisories do: cargo deny check advisories.
+deny:
+	@command -v cargo-deny >/dev/null || { echo 'make: cargo-deny is not here: cargo install cargo-deny --locked' >&2; exit 1; }
+	$(CARGO) deny --offline --locked check bans licenses sources
 
 fmt:
 	$(CARGO) fmt --all

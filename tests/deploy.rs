@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
+use loghound::config::TokenSecret;
 use serde_json::Value as Json;
 
 fn deploy() -> PathBuf {
@@ -69,10 +70,25 @@ fn every_configuration_can_be_used() {
     let shipped: Vec<_> =
         yaml(".").into_iter().filter(|path| path.file_name().is_some_and(|n| n == "loghound.yaml")).collect();
     assert!(shipped.len() >= 5, "{shipped:?}");
+    // Certificates and tokens are where a Secret puts them: here, in a directory of ours.
+    let secrets = tempfile::tempdir().unwrap();
+    let made = common::Certificates::write(secrets.path());
+    for dir in ["beats-tls", "http-tls", "tokens"] {
+        std::fs::create_dir(secrets.path().join(dir)).unwrap();
+        for (name, from) in [("tls.crt", &made.server.0), ("tls.key", &made.server.1), ("ca.crt", &made.ca)] {
+            std::fs::copy(from, secrets.path().join(dir).join(name)).unwrap();
+        }
+    }
+    for name in ["admin", "metrics"] {
+        std::fs::write(secrets.path().join("tokens").join(name), format!("lh_{}", name.repeat(8))).unwrap();
+    }
+    let copy = secrets.path().join("loghound.yaml");
     for path in shipped {
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&copy, text.replace("/etc/loghound/", &format!("{}/", secrets.path().display()))).unwrap();
         let checked = Command::new(env!("CARGO_BIN_EXE_loghound"))
             .args(["check-config", "--config"])
-            .arg(&path)
+            .arg(&copy)
             .output()
             .unwrap();
         assert!(checked.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&checked.stderr));
@@ -102,18 +118,22 @@ fn what_containers_run_are_commands_of_this_program() {
     }
 }
 
-/// Where a system has no authorities, no HTTPS client can be made, and `serve` and `ready` end with that.
+/// Where a system has no authorities nothing that speaks HTTPS starts, receivers of alerts among it; what speaks HTTP does.
 #[test]
 fn the_image_has_the_authorities_certificates() {
     let dir = tempfile::tempdir().unwrap();
-    let without = Command::new(env!("CARGO_BIN_EXE_loghound"))
-        .args(["ready", "--server", "http://127.0.0.1:1"])
-        .env("SSL_CERT_FILE", dir.path().join("none.pem"))
-        .env("SSL_CERT_DIR", dir.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&without.stderr).into_owned();
+    let without = |server: &str| {
+        let asked = Command::new(env!("CARGO_BIN_EXE_loghound"))
+            .args(["ready", "--server", server])
+            .env("SSL_CERT_FILE", dir.path().join("none.pem"))
+            .env("SSL_CERT_DIR", dir.path())
+            .output();
+        String::from_utf8_lossy(&asked.unwrap().stderr).into_owned()
+    };
+    let said = without("https://127.0.0.1:1");
     assert!(said.contains("No CA certificates"), "they are needed no more, so the image need not have them:\n{said}");
+    let said = without("http://127.0.0.1:1");
+    assert!(said.contains("nothing answers at"), "{said}");
     let dockerfile = std::fs::read_to_string(deploy().join("docker/Dockerfile")).unwrap();
     let (_, last) = dockerfile.rsplit_once("\nFROM ").unwrap();
     assert!(last.contains(" /etc/ssl/certs/ca-certificates.crt\n"), "the last stage has none:\nFROM {last}");
@@ -157,8 +177,13 @@ fn volumes_hold_what_the_configurations_name() {
     let production = deploy().join("kubernetes/overlays/production/loghound.yaml");
     let production = loghound::config::load(Some(&production), [], &[]).unwrap();
     let patch = std::fs::read_to_string(deploy().join("kubernetes/overlays/production/loghound-patch.yaml")).unwrap();
-    for file in [production.beats.tls.certificate, production.beats.tls.key, production.beats.tls.client_ca] {
-        let file = file.unwrap();
+    let tokens = production.http.tokens.into_iter().map(|token| match token.secret {
+        TokenSecret::File(path) => path,
+        TokenSecret::Sha256(_) => panic!("{}: a hash is no Secret's", token.name),
+    });
+    let (beats, http) = (production.beats.tls, production.http.tls);
+    let files = [beats.certificate, beats.key, beats.client_ca, http.certificate, http.key];
+    for file in files.into_iter().map(Option::unwrap).chain(tokens) {
         let dir = file.parent().unwrap().to_str().unwrap().to_owned();
         assert!(patch.contains(&format!("mountPath: {dir},")), "{} is not mounted", file.display());
     }

@@ -43,7 +43,12 @@ pub struct Sender {
 impl Sender {
     pub fn new(alerting: Arc<Alerting>, clock: Clock, observer: Observer) -> Result<Self, String> {
         let addresses = Arc::new(alerting.settings().addresses.clone());
-        let http = reqwest::Client::builder()
+        // Where nobody is told anything, an image without authorities will do.
+        let builder = match alerting.settings().receivers.as_slice() {
+            [] => reqwest::Client::builder().tls_certs_only([]),
+            _ => reqwest::Client::builder(),
+        };
+        let http = builder
             .user_agent(concat!("loghound/", env!("CARGO_PKG_VERSION")))
             // A redirect or a proxy would lead past the guard.
             .redirect(reqwest::redirect::Policy::none())

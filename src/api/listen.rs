@@ -12,23 +12,30 @@ use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::raw_target::Escaper;
+use super::transport::Transport;
+use crate::ingest::tls::Acceptor;
+
+/// How long a peer has to finish the TLS handshake.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// Serves `router` until `closing` is cancelled, then finishes the requests under way. The caller bounds that wait.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
     router: Router,
     settings: &Settings,
     closing: CancellationToken,
 ) -> io::Result<()> {
     let limited = Limited {
         listener,
+        tls,
         places: Arc::new(Semaphore::new(settings.connections_max)),
         idle_time_max: settings.idle_time_max,
     };
@@ -49,6 +56,7 @@ impl Connected<IncomingStream<'_, Limited>> for Peer {
 /// A listener that holds at most so many connections.
 pub struct Limited {
     listener: TcpListener,
+    tls: Option<Arc<Acceptor>>,
     places: Arc<Semaphore>,
     idle_time_max: Duration,
 }
@@ -63,7 +71,9 @@ impl Listener for Limited {
         let (stream, peer) = Listener::accept(&mut self.listener).await;
         // Small answers leave at once; a failure to set it only costs time.
         stream.set_nodelay(true).ok();
-        (Connection::new(stream, place, self.idle_time_max), peer)
+        let first_wait = if self.tls.is_some() { HANDSHAKE_MAX.min(self.idle_time_max) } else { self.idle_time_max };
+        let stream = Transport::new(stream, self.tls.clone());
+        (Connection::new(stream, place, first_wait, self.idle_time_max), peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -73,7 +83,7 @@ impl Listener for Limited {
 
 /// One connection, read through an [`Escaper`].
 pub struct Connection {
-    stream: TcpStream,
+    stream: Transport,
     escaper: Escaper,
     /// Escaped bytes not handed on yet, from `taken` on.
     ready: Vec<u8>,
@@ -86,8 +96,13 @@ pub struct Connection {
 const READ_BYTES: usize = 4096;
 
 impl Connection {
-    fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>, idle_time_max: Duration) -> Self {
-        let idle = Box::pin(sleep_until(Instant::now() + idle_time_max));
+    fn new(
+        stream: Transport,
+        place: Option<OwnedSemaphorePermit>,
+        first_wait: Duration,
+        idle_time_max: Duration,
+    ) -> Self {
+        let idle = Box::pin(sleep_until(Instant::now() + first_wait));
         Self { stream, escaper: Escaper::default(), ready: Vec::new(), taken: 0, idle, idle_time_max, _place: place }
     }
 

@@ -36,6 +36,7 @@ mod shards;
 mod snapshots;
 mod tail;
 mod time;
+mod transport;
 mod ui;
 
 pub use backend::{

@@ -554,7 +554,7 @@ async fn listening(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let token = closing.clone();
-    let server = tokio::spawn(async move { serve(listener, router, &settings, token).await.unwrap() });
+    let server = tokio::spawn(async move { serve(listener, None, router, &settings, token).await.unwrap() });
     (addr, fake, closing, server)
 }
 

@@ -1,5 +1,7 @@
 //! The CLI's side of the HTTP API: one server, its answers, and its problems put in words for a terminal.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, anyhow};
 use reqwest::Url;
 use reqwest::header::ACCEPT;
@@ -17,6 +19,15 @@ pub struct Server {
     /// The token to show, where the server asks for one.
     #[arg(long, value_name = "TOKEN", env = "LOGHOUND_TOKEN", hide_env_values = true, global = true)]
     pub token: Option<String>,
+    /// A file that holds it.
+    #[arg(long, value_name = "FILE", env = "LOGHOUND_TOKEN_FILE", global = true, conflicts_with = "token")]
+    pub token_file: Option<PathBuf>,
+    /// PEM file of the authorities to trust for https, in place of the system's.
+    #[arg(long, value_name = "FILE", env = "LOGHOUND_CA", global = true)]
+    pub ca: Option<PathBuf>,
+    /// PEM file of the certificate to show, its chain and its key.
+    #[arg(long, value_name = "FILE", env = "LOGHOUND_IDENTITY", global = true)]
+    pub identity: Option<PathBuf>,
 }
 
 pub struct Client {
@@ -34,6 +45,39 @@ struct Problem {
     rendered: Option<String>,
 }
 
+fn with_certificates(
+    mut builder: reqwest::ClientBuilder,
+    server: &Server,
+    base: &Url,
+) -> anyhow::Result<reqwest::ClientBuilder> {
+    // Plain HTTP asks no authority, and an image may have none.
+    if server.ca.is_none() && base.scheme() == "http" {
+        builder = builder.tls_certs_only([]);
+    }
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    if let Some(path) = &server.ca {
+        let found = reqwest::Certificate::from_pem_bundle(&read(path)?);
+        let found = found.with_context(|| format!("{} holds no PEM certificates", path.display()))?;
+        if found.is_empty() {
+            return Err(anyhow!("{} holds no PEM certificate", path.display()));
+        }
+        builder = builder.tls_certs_only(found);
+    }
+    if let Some(path) = &server.identity {
+        let identity = reqwest::Identity::from_pem(&read(path)?);
+        let hint = || format!("{} has to hold a certificate and its key, as PEM", path.display());
+        builder = builder.identity(identity.with_context(hint)?);
+    }
+    Ok(builder)
+}
+
+fn token(server: &Server) -> anyhow::Result<Option<String>> {
+    let Some(path) = &server.token_file else { return Ok(server.token.clone()) };
+    let read = std::fs::read_to_string(path);
+    let text = read.map_err(|error| Usage(format!("--token-file {}: {error}", path.display())))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
 impl Client {
     pub fn new(server: &Server) -> anyhow::Result<Self> {
         let text =
@@ -45,7 +89,8 @@ impl Client {
         let builder = reqwest::Client::builder().user_agent(concat!("loghound/", env!("CARGO_PKG_VERSION")));
         // A proxy from the environment cannot reach this machine's own loopback.
         let builder = if is_loopback(&base) { builder.no_proxy() } else { builder };
-        Ok(Self { http: builder.build().context("cannot set up the HTTP client")?, base, token: server.token.clone() })
+        let builder = with_certificates(builder, server, &base)?;
+        Ok(Self { http: builder.build().context("cannot set up the HTTP client")?, base, token: token(server)? })
     }
 
     /// Asks `path` with `parameters`, empty ones left out, and gives the successful response, its body unread.
@@ -67,16 +112,19 @@ impl Client {
     ) -> anyhow::Result<reqwest::Response> {
         let mut url = self.base.join(path).with_context(|| format!("{} has no path {path}", self.base))?;
         url.query_pairs_mut().extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
-        let mut request = self.http.request(method, url).header(ACCEPT, accept);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        let sent = request.send().await;
+        let sent = self.with_token(self.http.request(method, url)).header(ACCEPT, accept).send().await;
         let response = sent.map_err(|err| self.unreachable(err))?;
         if response.status().is_success() {
             return Ok(response);
         }
         Err(refusal(response).await)
+    }
+
+    fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     /// Whether `path` answers that all is well, and the text of its answer either way.
@@ -100,8 +148,8 @@ impl Client {
     /// The same with a body, which is read as the server likes.
     pub async fn post_body<T: DeserializeOwned>(&self, path: &str, body: String) -> anyhow::Result<T> {
         let url = self.base.join(path).with_context(|| format!("{} has no path {path}", self.base))?;
-        let sent = self.http.post(url).header(ACCEPT, "application/json").body(body).send().await;
-        let response = sent.map_err(|err| self.unreachable(err))?;
+        let request = self.with_token(self.http.post(url)).header(ACCEPT, "application/json");
+        let response = request.body(body).send().await.map_err(|err| self.unreachable(err))?;
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
@@ -121,9 +169,14 @@ impl Client {
                 "nothing answers at {server}: start it with `loghound serve`, or name another with --server URL"
             );
             // The error's own chain says "connect" four times over; its end says why.
-            let mut cause: &dyn std::error::Error = &err;
+            let mut cause: &(dyn std::error::Error + 'static) = &err;
             while let Some(deeper) = cause.source() {
                 cause = deeper;
+            }
+            if is_untrusted(cause) {
+                return anyhow!(
+                    "{server} shows a certificate that is not trusted ({cause}): name its authority with --ca FILE"
+                );
             }
             return anyhow!("{text} ({cause})");
         }
@@ -131,12 +184,25 @@ impl Client {
     }
 }
 
+/// Whether a server was reached, and its certificate not believed.
+fn is_untrusted(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = cause.downcast_ref() {
+        return matches!(error, rustls::Error::InvalidCertificate(_));
+    }
+    // An I/O error does not tell what it holds as its source.
+    let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inner.is_some_and(|inner| is_untrusted(inner))
+}
+
 /// What a response that is no success says.
 async fn refusal(response: reqwest::Response) -> anyhow::Error {
     let status = response.status();
     let body = response.bytes().await.unwrap_or_default();
     let Ok(problem) = serde_json::from_slice::<Problem>(&body) else {
-        return anyhow!("the server answered {status}: is it a loghound?");
+        let line = std::str::from_utf8(&body).ok().and_then(|text| text.lines().next()).unwrap_or_default();
+        // A page of a proxy is no line.
+        let told = if line.is_empty() || line.starts_with('<') { "is it a loghound?" } else { line };
+        return anyhow!("the server answered {status}: {told}");
     };
     let text = problem_text(problem);
     if status.is_client_error() { Usage(text).into() } else { anyhow!("{text} ({status})") }

@@ -31,6 +31,7 @@ mod show;
 pub mod silence;
 pub mod snapshots;
 mod sse;
+mod support_bundle;
 mod table;
 pub mod tail;
 pub mod templates;
@@ -112,6 +113,8 @@ pub enum Command {
     Deploy(deploy::Args),
     /// Say whether a server can take and answer: exit code 0, or 1 and why.
     Ready(ready::Args),
+    /// Put together what somebody who helps needs to see, without secrets and records.
+    SupportBundle(support_bundle::Args),
     /// Show records that match a query as they arrive.
     Tail(tail::Args),
 }
@@ -170,6 +173,7 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(args),
         Command::Deploy(args) => deploy::run(args),
         Command::Ready(args) => ready::run(args),
+        Command::SupportBundle(args) => support_bundle::run(&args),
         Command::Tail(args) => tail::run(args),
         Command::Tokens(args) => tokens::run(&args),
     };

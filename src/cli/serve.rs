@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::access::{Access, Role, Token};
-use crate::config::{ClientAuth, Config, KafkaFormat, TokenSecret};
+use crate::config::{ClientAuth, Config, Tls, TokenSecret};
 use crate::decode::DedupeLimits;
 use crate::ingest::beats;
 use crate::ingest::frame::Limits;
-use crate::ingest::kafka::{Format, KafkaSettings};
+use crate::ingest::tls::{ClientAuthentication, Name, TlsFiles};
+use crate::pipeline::Addresses;
 use crate::{api, pipeline, store, telemetry};
 
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -59,10 +60,12 @@ const HTTP_DEFAULT: u16 = 8044;
 
 /// What is printed once both ports are open. Programs wait for its first two lines: keep them as they are.
 /// `program` is how this program was called, so that the commands can be pasted.
-pub fn banner(beats: SocketAddr, http: SocketAddr, data_dir: &Path, program: &str) -> String {
+pub fn banner(at: &Addresses, data_dir: &Path, program: &str) -> String {
+    let Addresses { beats, http, scheme } = *at;
     let beats_here = reachable(beats);
-    let http_here = reachable(http);
-    let server = if http_here.port() == HTTP_DEFAULT { String::new() } else { format!(" --server http://{http_here}") };
+    let http_here = format!("{scheme}://{}", reachable(http));
+    let is_default = scheme == "http" && http.port() == HTTP_DEFAULT;
+    let server = if is_default { String::new() } else { format!(" --server {http_here}") };
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write!(
@@ -70,12 +73,12 @@ pub fn banner(beats: SocketAddr, http: SocketAddr, data_dir: &Path, program: &st
         "beats  listening on {beats}\n\
          http   listening on {http}\n\
          data   {}\n\
-         ui     http://{http_here}/\n\
+         ui     {http_here}/\n\
          \n\
          try next:\n\
          \x20 {program} ship --to {beats_here} FILE\n\
          \x20 {program} query{server} 'level:E OR response_code:>=500'\n\
-         \x20 curl 'http://{http_here}/api/v1/search?q=level:E&limit=10'\n",
+         \x20 curl '{http_here}/api/v1/search?q=level:E&limit=10'\n",
         data_dir.display()
     );
     if beats.port() != BEATS_DEFAULT && beats.ip().is_loopback() {
@@ -109,33 +112,47 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         alert: super::alerts::open(&config)?,
         jobs: jobs(&config)?,
         keep: keep(&config)?,
-        kafka: kafka(&config)?,
+        kafka_inputs: kafka_inputs(&config)?,
+        beats_tls: tls("beats.tls", &config.beats.tls)?,
+        http_tls: tls("http.tls", &config.http.tls)?,
         ..settings(&config)
     };
     settings.api.access = access(&config)?;
     pipeline::run(settings, grammars, |at| {
         // Where nobody reads standard output, the ports are open all the same.
         let mut stdout = io::stdout().lock();
-        let _ = stdout.write_all(banner(at.beats, at.http, &data_dir, &program()).as_bytes());
+        let _ = stdout.write_all(banner(at, &data_dir, &program()).as_bytes());
         let _ = stdout.flush();
     })?;
     Ok(())
 }
 
+/// A listener's TLS, if it has any.
+pub(super) fn tls(key: &str, tls: &Tls) -> Result<Option<TlsFiles>, super::Usage> {
+    let Some((certificate, private)) = tls.certificate.clone().zip(tls.key.clone()) else { return Ok(None) };
+    let names = tls.client_names.iter().map(|name| Name::read(name)).collect::<Result<_, _>>();
+    Ok(Some(TlsFiles {
+        certificate,
+        key: private,
+        client_authentication: match (tls.client_auth, &tls.client_ca) {
+            (Some(ClientAuth::None), _) | (None, None) => ClientAuthentication::None,
+            (Some(ClientAuth::Optional), _) => ClientAuthentication::Optional,
+            (Some(ClientAuth::Required), _) | (None, Some(_)) => ClientAuthentication::Required,
+        },
+        certificate_authorities: tls.client_ca.iter().cloned().collect(),
+        client_names: names.map_err(|problem| super::Usage(format!("{key}.client_names: {problem}")))?,
+    }))
+}
+
+/// Kafka's inputs, checked whole; all problems as one [`super::Usage`].
+pub(super) fn kafka_inputs(config: &Config) -> anyhow::Result<Vec<crate::ingest::kafka::Settings>> {
+    crate::ingest::kafka::read(&config.kafka.inputs)
+        .map_err(|problems| super::Usage(format!("the configuration cannot be used:\n{}", problems.join("\n"))).into())
+}
+
 /// The configuration in the words of the rooms it is for.
 pub(super) fn settings(config: &Config) -> pipeline::Settings {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let tls = &config.beats.tls;
-    let beats_tls = tls.certificate.clone().zip(tls.key.clone()).map(|(certificate, key)| beats::tls::TlsFiles {
-        certificate,
-        key,
-        client_authentication: match (tls.client_auth, &tls.client_ca) {
-            (Some(ClientAuth::None), _) | (None, None) => beats::tls::ClientAuthentication::None,
-            (Some(ClientAuth::Optional), _) => beats::tls::ClientAuthentication::Optional,
-            (Some(ClientAuth::Required), _) | (None, Some(_)) => beats::tls::ClientAuthentication::Required,
-        },
-        certificate_authorities: tls.client_ca.iter().cloned().collect(),
-    });
     pipeline::Settings {
         data_dir: config.data_dir.clone(),
         beats_listen: config.beats.listen.to_string(),
@@ -152,7 +169,8 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
             idle_timeout: config.beats.idle_timeout,
             ..Default::default()
         },
-        beats_tls,
+        beats_tls: None,
+        http_tls: None,
         http_listen: config.http.listen.to_string(),
         api: api::Settings {
             queries_max: config.http.queries_max,
@@ -165,13 +183,13 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
         journal_disk_reserve_bytes: config.journal.disk_reserve_bytes,
         store: store_options(&config.store),
         keep: Vec::new(),
-        kafka: None,
         templates_bytes_max: config.templates.memory as usize,
         model_version: std::env::var("LOGHOUND_MODEL_VERSION").ok().filter(|version| !version.is_empty()),
         detect_bytes_max: config.detect.memory as usize,
         alert: crate::alert::Settings::default(),
         jobs: Vec::new(),
         redactor: None,
+        kafka_inputs: Vec::new(),
         workers: if config.store.workers == 0 { cores } else { config.store.workers },
         commit_interval: config.store.commit_interval,
         dedupe: DedupeLimits::default(),
@@ -203,26 +221,6 @@ pub(super) fn access(config: &Config) -> Result<Access, super::Usage> {
         Ok(Token { name: token.name.clone(), role, sha256 })
     });
     Ok(Access::new(tokens.collect::<Result<_, super::Usage>>()?))
-}
-
-/// The topics to read, if any; a client can be made of what is said of them.
-pub(super) fn kafka(config: &Config) -> Result<Option<KafkaSettings>, super::Usage> {
-    let kafka = &config.kafka;
-    if kafka.brokers.is_empty() {
-        return Ok(None);
-    }
-    let settings = KafkaSettings {
-        brokers: kafka.brokers.clone(),
-        topics: kafka.topics.clone(),
-        group: kafka.group.clone(),
-        format: match kafka.format {
-            KafkaFormat::Json => Format::Json,
-            KafkaFormat::Lines => Format::Lines,
-        },
-        properties: kafka.properties.clone(),
-    };
-    pipeline::check_kafka(&settings).map_err(|error| super::Usage(error.to_string()))?;
-    Ok(Some(settings))
 }
 
 /// The configuration's `jobs`, checked whole; all problems as one.
@@ -268,8 +266,12 @@ mod tests {
 
     #[test]
     fn the_banner_tells_where_and_what_next() {
-        let at = |text: &str| text.parse().unwrap();
-        let text = banner(at("127.0.0.1:5044"), at("127.0.0.1:8044"), Path::new("./loghound-data"), "loghound");
+        let at = |beats: &str, http: &str, scheme| Addresses {
+            beats: beats.parse().unwrap(),
+            http: http.parse().unwrap(),
+            scheme,
+        };
+        let text = banner(&at("127.0.0.1:5044", "127.0.0.1:8044", "http"), Path::new("./loghound-data"), "loghound");
         assert_eq!(
             text,
             "beats  listening on 127.0.0.1:5044\nhttp   listening on 127.0.0.1:8044\ndata   ./loghound-data\n\
@@ -278,8 +280,8 @@ mod tests {
              loghound query 'level:E OR response_code:>=500'\n  \
              curl 'http://127.0.0.1:8044/api/v1/search?q=level:E&limit=10'\n"
         );
-        let text = banner(at("0.0.0.0:5044"), at("[::]:9000"), Path::new("d"), "./loghound");
+        let text = banner(&at("0.0.0.0:5044", "[::]:9000", "https"), Path::new("d"), "./loghound");
         assert!(text.starts_with("beats  listening on 0.0.0.0:5044\nhttp   listening on [::]:9000\n"));
-        assert!(text.contains("--server http://[::1]:9000") && text.contains("--to 127.0.0.1:5044"), "{text}");
+        assert!(text.contains("--server https://[::1]:9000") && text.contains("--to 127.0.0.1:5044"), "{text}");
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::values::{bytes, duration};
-use super::{ClientAuth, Config, KafkaFormat, Keep, Route, Token, TokenSecret};
+use super::{ClientAuth, Config, Keep, Route, Token, TokenSecret};
 
 pub struct Key {
     /// Dotted; the environment's name is `LOGHOUND_` and this in capitals, dots as underscores.
@@ -65,7 +65,27 @@ pub fn keys() -> Vec<Key> {
         key("beats.tls.client_auth", "none, optional or required (the default with client_ca)", |c, v| {
             put(&mut c.beats.tls.client_auth, client_auth(v).map(Some))
         }),
+        json(
+            "beats.tls.client_names",
+            "whose certificates of client_ca are taken, such as [filebeat.logging.svc]",
+            |c, v| put(&mut c.beats.tls.client_names, names(v)),
+        ),
         key("http.listen", "where the API listens", |c, v| put(&mut c.http.listen, address(v))),
+        key("http.tls.certificate", "PEM file of the certificate chain; turns https on", |c, v| {
+            put(&mut c.http.tls.certificate, path(v).map(Some))
+        }),
+        key("http.tls.key", "PEM file of its key", |c, v| put(&mut c.http.tls.key, path(v).map(Some))),
+        key("http.tls.client_ca", "PEM file of the authorities that clients' certificates come from", |c, v| {
+            put(&mut c.http.tls.client_ca, path(v).map(Some))
+        }),
+        key("http.tls.client_auth", "none, optional or required (the default with client_ca)", |c, v| {
+            put(&mut c.http.tls.client_auth, client_auth(v).map(Some))
+        }),
+        json(
+            "http.tls.client_names",
+            "whose certificates of client_ca are taken, such as [grafana.example.org]",
+            |c, v| put(&mut c.http.tls.client_names, names(v)),
+        ),
         json(
             "http.tokens",
             "who may ask: [{name: NAME, role: ingest|read|admin, sha256: HEX or file: PATH}]",
@@ -73,21 +93,11 @@ pub fn keys() -> Vec<Key> {
         ),
         key("http.queries_max", "queries that run at once", |c, v| put(&mut c.http.queries_max, count(v))),
         key("http.query_timeout", "how long one may run", |c, v| put(&mut c.http.query_timeout, duration(v))),
-        key("kafka.brokers", "brokers whose topics are read, HOST:PORT,…; none reads none", |c, v| {
-            c.kafka.brokers = v.trim().to_owned();
-            Ok(())
-        }),
-        json("kafka.topics", "topics, or expressions such as ^logs[.]", |c, v| put(&mut c.kafka.topics, topics(v))),
-        key("kafka.group", "the consumer group", |c, v| {
-            c.kafka.group = v.trim().to_owned();
-            Ok(())
-        }),
-        key("kafka.format", "json (Filebeat's output.kafka, or structured records) or lines", |c, v| {
-            put(&mut c.kafka.format, kafka_format(v))
-        }),
-        json("kafka.properties", "librdkafka's own, such as {security.protocol: SSL}", |c, v| {
-            put(&mut c.kafka.properties, properties(v))
-        }),
+        json(
+            "kafka.inputs",
+            "topics to read, each with name, brokers, topics, and group, format, properties",
+            |c, v| put(&mut c.kafka.inputs, tree(v)),
+        ),
         key("journal.bytes_max", "disk the journal may take before senders wait", |c, v| {
             put(&mut c.journal.bytes_max, bytes(v))
         }),
@@ -218,28 +228,9 @@ fn hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-fn topics(text: &str) -> Result<Vec<String>, String> {
-    serde_saphyr::from_str(text).map_err(|error| format!("{error}\n  write a list such as [logs, '^audit[.]']"))
-}
-
-fn kafka_format(text: &str) -> Result<KafkaFormat, String> {
-    match text {
-        "json" => Ok(KafkaFormat::Json),
-        "lines" => Ok(KafkaFormat::Lines),
-        _ => Err(format!("{text:?} is no format: write json or lines")),
-    }
-}
-
-/// Scalars are written as they stand.
-fn properties(text: &str) -> Result<Vec<(String, String)>, String> {
-    let read: std::collections::BTreeMap<String, serde_json::Value> = serde_saphyr::from_str(text)
-        .map_err(|error| format!("{error}\n  write a map such as {{security.protocol: SSL}}"))?;
-    let one = |(name, value)| match value {
-        serde_json::Value::String(text) => Ok((name, text)),
-        value @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_)) => Ok((name, value.to_string())),
-        _ => Err(format!("{name} is a text, a number, true or false")),
-    };
-    read.into_iter().map(one).collect()
+fn names(text: &str) -> Result<Vec<String>, String> {
+    serde_saphyr::from_str(text)
+        .map_err(|error| format!("{error}\n  write a list such as [filebeat.logging.svc, '*.nodes.example.org']"))
 }
 
 fn keep(text: &str) -> Result<Vec<Keep>, String> {

@@ -3,6 +3,7 @@
 
 mod file;
 mod keys;
+mod shown;
 mod values;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use serde_json::Value as Json;
 use crate::record::When;
 use crate::telemetry::LogFormat;
 pub use keys::{Key, keys};
+pub use shown::shown;
 pub use values::{bytes, duration};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,30 @@ pub struct Tls {
     pub key: Option<PathBuf>,
     pub client_ca: Option<PathBuf>,
     pub client_auth: Option<ClientAuth>,
+    /// As it is written: names of certificates.
+    pub client_names: Vec<String>,
+}
+
+impl Tls {
+    /// Whether every client has to show a certificate.
+    fn asks_everybody(&self) -> bool {
+        self.client_ca.is_some() && !matches!(self.client_auth, Some(ClientAuth::None | ClientAuth::Optional))
+    }
+
+    fn problems(&self, key: &str, problems: &mut Vec<String>) {
+        if self.certificate.is_some() != self.key.is_some() {
+            problems.push(format!("{key}: certificate and key belong together: give both or none"));
+        }
+        if self.client_ca.is_some() && self.certificate.is_none() {
+            problems.push(format!("{key}.client_ca: needs {key}.certificate and {key}.key"));
+        }
+        if self.client_ca.is_none() && !matches!(self.client_auth, None | Some(ClientAuth::None)) {
+            problems.push(format!("{key}.client_auth: needs {key}.client_ca"));
+        }
+        if self.client_ca.is_none() && !self.client_names.is_empty() {
+            problems.push(format!("{key}.client_names: needs {key}.client_ca"));
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +105,7 @@ pub enum ClientAuth {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     pub listen: SocketAddr,
+    pub tls: Tls,
     /// Who may ask; everybody without.
     pub tokens: Vec<Token>,
     pub queries_max: usize,
@@ -101,25 +128,10 @@ pub enum TokenSecret {
     File(PathBuf),
 }
 
-/// Topics that are read as one of a consumer group. Nothing is read without brokers.
+/// As it is written: the room that it is for reads it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kafka {
-    /// `HOST:PORT`, separated by commas.
-    pub brokers: String,
-    /// Names, or expressions that begin with `^`.
-    pub topics: Vec<String>,
-    pub group: String,
-    pub format: KafkaFormat,
-    /// librdkafka's own.
-    pub properties: Vec<(String, String)>,
-}
-
-/// What is in the messages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum KafkaFormat {
-    #[default]
-    Json,
-    Lines,
+    pub inputs: Json,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,11 +222,12 @@ impl Default for Config {
             },
             http: Http {
                 listen: SocketAddr::from(([127, 0, 0, 1], 8044)),
+                tls: Tls::default(),
                 tokens: Vec::new(),
                 queries_max: 8,
                 query_timeout: Duration::from_secs(30),
             },
-            kafka: Kafka { group: "loghound".to_owned(), ..Kafka::default() },
+            kafka: Kafka::default(),
             journal: Journal { bytes_max: 8 << 30, segment_bytes: 64 << 20, disk_reserve_bytes: 256 << 20 },
             store: Store {
                 workers: 0,
@@ -303,23 +316,8 @@ fn keys_of_environment(variable: &str) -> Option<&'static str> {
 
 /// What no single value shows.
 fn check(config: &Config, problems: &mut Vec<String>) {
-    let kafka = &config.kafka;
-    if kafka.brokers.is_empty() != kafka.topics.is_empty() {
-        problems.push("kafka: brokers and topics belong together: give both or none".to_owned());
-    }
-    if !kafka.brokers.is_empty() && kafka.group.is_empty() {
-        problems.push("kafka.group: is empty: name a consumer group, such as loghound".to_owned());
-    }
-    let tls = &config.beats.tls;
-    if tls.certificate.is_some() != tls.key.is_some() {
-        problems.push("beats.tls: certificate and key belong together: give both or none".to_owned());
-    }
-    if tls.client_ca.is_some() && tls.certificate.is_none() {
-        problems.push("beats.tls.client_ca: needs beats.tls.certificate and beats.tls.key".to_owned());
-    }
-    if tls.client_ca.is_none() && !matches!(tls.client_auth, None | Some(ClientAuth::None)) {
-        problems.push("beats.tls.client_auth: needs beats.tls.client_ca".to_owned());
-    }
+    config.beats.tls.problems("beats.tls", problems);
+    config.http.tls.problems("http.tls", problems);
     if config.journal.segment_bytes < 1 << 20 || config.journal.bytes_max < 2 * config.journal.segment_bytes {
         problems.push("journal: segment_bytes is at least 1MiB, and bytes_max holds at least two segments".to_owned());
     }
@@ -336,13 +334,11 @@ fn check(config: &Config, problems: &mut Vec<String>) {
     if (1..4 << 20).contains(&config.detect.memory) {
         problems.push("detect.memory: less than 4MiB watches too little: give more, or 0 for nothing".to_owned());
     }
-    let client_auth =
-        tls.client_ca.is_some() && !matches!(tls.client_auth, Some(ClientAuth::None | ClientAuth::Optional));
-    for (key, address, authenticated) in [
-        ("beats.listen", config.beats.listen, client_auth),
-        ("http.listen", config.http.listen, !config.http.tokens.is_empty()),
+    let http_asks = !config.http.tokens.is_empty() || config.http.tls.asks_everybody();
+    for (key, address, authenticated, what) in [
+        ("beats.listen", config.beats.listen, config.beats.tls.asks_everybody(), "client certificates"),
+        ("http.listen", config.http.listen, http_asks, "http.tokens or client certificates"),
     ] {
-        let what = if key == "http.listen" { "http.tokens" } else { "client certificates" };
         if !address.ip().is_loopback() && !authenticated && !config.insecure {
             problems.push(format!(
                 "{key}: {address} is open to others without authentication: listen on 127.0.0.1, ask for {what}, or accept that with --insecure"

@@ -8,6 +8,7 @@ pub mod dead_letters;
 pub mod frame;
 pub mod http;
 pub mod kafka;
+pub mod tls;
 
 use crate::record::Batch;
 

@@ -106,12 +106,37 @@ fn file_order(segment: &Segment<'_>, doc: u32, file: &Map<String, Json>) -> File
     if file.contains_key("fingerprint") || file.contains_key("inode") { (0, offset, at) } else { (at, offset, 0) }
 }
 
-/// What names the file a stream was read from, with the sender's name.
+/// What names the file a stream was read from, with the sender's name. By its first bytes (`fingerprint`) a file is the same after it
+/// was renamed; an inode is given to another file soon after, so there the path has to be the same too.
 fn file_of(stream: &Map<String, Json>) -> Map<String, Json> {
     let file = crate::record::lookup_path(stream, "log.file").and_then(Json::as_object);
     let mut file = file.cloned().unwrap_or_else(|| stream.clone());
+    if file.contains_key("fingerprint") {
+        file.retain(|name, _| name == "fingerprint");
+    }
     if let Some(agent) = crate::record::lookup_path(stream, "agent.name") {
         file.insert("agent".into(), agent.clone());
     }
     file
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_renamed_file_is_the_same_by_its_fingerprint() {
+        let file = |file: Json, agent: &str| {
+            file_of(json!({"log": {"file": file}, "agent": {"name": agent}}).as_object().unwrap())
+        };
+        let now = file(json!({"path": "/a/0.log", "inode": "7", "fingerprint": "f1"}), "n");
+        assert_eq!(now, file(json!({"path": "/a/0.log.20261124", "inode": "7", "fingerprint": "f1"}), "n"));
+        assert_ne!(now, file(json!({"path": "/a/0.log", "inode": "7", "fingerprint": "f2"}), "n"));
+        assert_ne!(now, file(json!({"path": "/a/0.log", "inode": "7", "fingerprint": "f1"}), "other"));
+        let inode = |path: &str| file(json!({"path": path, "inode": "7"}), "n");
+        assert_eq!(inode("/a/0.log"), inode("/a/0.log"));
+        assert_ne!(inode("/a/0.log"), inode("/b/0.log"));
+    }
 }

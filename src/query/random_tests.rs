@@ -102,9 +102,12 @@ impl Fixture {
             limit: 10_000,
             newest_first: true,
             after: None,
-            deadline: Instant::now() + Duration::from_secs(60),
+            // Never met: what is missing then would look like a wrong answer.
+            deadline: Instant::now() + Duration::from_secs(3_600),
         };
-        self.engine.search(&search).unwrap()
+        let hits = self.engine.search(&search).unwrap();
+        assert!(!hits.partial, "{query}: not everything was read");
+        hits
     }
 
     fn check(&self, query: &str) {

@@ -165,7 +165,7 @@ pub fn server() -> SocketAddr {
             let router = loghound::api::router(Arc::new(Numbers), metrics, settings.clone(), closing.clone());
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
-            loghound::api::serve(listener, router, &settings, closing).await.unwrap();
+            loghound::api::serve(listener, None, router, &settings, closing).await.unwrap();
         });
     });
     told.recv().unwrap()

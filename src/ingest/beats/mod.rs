@@ -5,7 +5,6 @@ mod connection;
 mod counters;
 mod outstanding;
 mod server;
-pub mod tls;
 mod window;
 
 pub use budget::Budget;

@@ -16,9 +16,9 @@ use tracing::{debug, info, warn};
 use super::budget::Budget;
 use super::connection;
 use super::counters::{AckHook, CloseReason, Counters, Gauge};
-use super::tls::Acceptor;
 use crate::ingest::Sink;
 use crate::ingest::frame::Limits;
+use crate::ingest::tls::Acceptor;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -171,7 +171,7 @@ async fn handshake(
         let _ = socket.shutdown().await;
         return Err(CloseReason::PlainOnTls);
     }
-    tls.accept(socket).await.map_err(|error| {
+    tls.begin(socket).await.map_err(|error| {
         warn!(%peer, %error, "TLS handshake failed");
         CloseReason::Handshake
     })

@@ -11,7 +11,7 @@ use super::Encoding;
 pub enum BodyError {
     #[error("the body is not gzip, or was cut: {0}")]
     Gzip(String),
-    #[error("the body holds more than {max} bytes: send smaller requests, or raise http.body_bytes_max")]
+    #[error("the body holds more than {max} bytes: send smaller requests")]
     TooLarge { max: usize },
 }
 

@@ -8,10 +8,10 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::super::tls::{ClientAuthentication, TlsFiles};
 use super::*;
 use crate::ingest::SinkError;
 use crate::ingest::frame::build::{c, j, w};
+use crate::ingest::tls::{ClientAuthentication, Name, TlsFiles};
 use crate::record::Batch;
 
 #[derive(Default)]
@@ -114,6 +114,7 @@ fn files(dir: &Path, served: &Authority, clients: &Authority, client_authenticat
         key: dir.join("key.pem"),
         client_authentication,
         certificate_authorities: vec![dir.join("ca.pem")],
+        client_names: Vec::new(),
     }
 }
 
@@ -199,6 +200,25 @@ async fn who_may_connect() {
         assert_eq!(shipped.is_ok(), accepted, "{asked:?}, shows {}: {shipped:?}", shows.is_some());
         let counters = running.stop().await;
         assert_eq!(counters.closed(CloseReason::Handshake), u64::from(!accepted), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_known_certificates_those_with_a_listed_name_are_taken() {
+    let authority = Authority::new();
+    let known = authority.issue();
+    for (names, accepted) in [
+        (&["localhost"][..], true),
+        (&["other", "LOCALHOST"], true),
+        (&["other", "*.localhost", "spiffe://localhost"], false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = files(dir.path(), &authority, &authority, ClientAuthentication::Required);
+        files.client_names = names.iter().map(|name| Name::read(name).unwrap()).collect();
+        let running = start(Settings::default(), Some(Arc::new(Acceptor::new(files).unwrap()))).await;
+        let shipped = ship_tls(&authority.client(Some(&known)), running.address).await;
+        assert_eq!(shipped.is_ok(), accepted, "{names:?}: {shipped:?}");
+        assert_eq!(running.stop().await.closed(CloseReason::Handshake), u64::from(!accepted));
     }
 }
 

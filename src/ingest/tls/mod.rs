@@ -1,5 +1,7 @@
 //! TLS for a listener: certificate, key, client authentication; read again when the files change.
 
+mod names;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,11 +11,12 @@ use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::{Accept, TlsAcceptor};
 use tracing::{info, warn};
 
-/// Whether senders show a certificate.
+pub use names::Name;
+
+/// Whether clients show a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientAuthentication {
     #[default]
@@ -32,6 +35,8 @@ pub struct TlsFiles {
     pub client_authentication: ClientAuthentication,
     /// PEM; needed unless client authentication is none.
     pub certificate_authorities: Vec<PathBuf>,
+    /// Whose certificates of these authorities are taken; empty: anybody's.
+    pub client_names: Vec<Name>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +64,9 @@ impl Acceptor {
         Ok(Self { files, current: ArcSwap::new(Arc::new(config)), seen: parking_lot::Mutex::new(content) })
     }
 
-    pub async fn accept(&self, socket: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        TlsAcceptor::from(self.current.load_full()).accept(socket).await
+    /// The handshake, to be awaited.
+    pub fn begin(&self, socket: TcpStream) -> Accept<TcpStream> {
+        TlsAcceptor::from(self.current.load_full()).accept(socket)
     }
 
     /// Reads the files again if they changed. New ones that cannot be used are reported, and the old ones stay.
@@ -133,7 +139,11 @@ fn build(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
             ClientAuthentication::Optional => verifier.allow_unauthenticated(),
             _ => verifier,
         };
-        builder.with_client_cert_verifier(verifier.build().map_err(|e| TlsError::Authorities(e.to_string()))?)
+        let verifier = verifier.build().map_err(|e| TlsError::Authorities(e.to_string()))?;
+        builder.with_client_cert_verifier(match files.client_names.as_slice() {
+            [] => verifier,
+            names => Arc::new(names::Named { inner: verifier, allowed: names.to_vec() }),
+        })
     };
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| file(&files.key, &e))?;
     builder.with_single_cert(certificates(&files.certificate)?, key).map_err(pair)
