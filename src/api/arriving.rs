@@ -1,4 +1,4 @@
-//! Requests that bring documents: their bodies are read within a budget, and handed on off the event loop.
+//! Requests that bring documents: their bodies are read and uncompressed within a budget, and handed on off the event loop.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio_stream::StreamExt;
 
 use super::listen::Peer;
 use super::run::Shared;
-use crate::ingest::http::{BodyError, Declined, Encoding, Options, Received, Source};
+use crate::ingest::http::{BodyError, Declined, Encoding, Options, Received, Source, inflate};
 
 /// The unit of the budget: bytes.
 const UNIT: usize = 64 << 10;
@@ -32,8 +32,11 @@ pub struct Arriving {
 /// A body that arrived whole; its memory counts until it is dropped.
 #[derive(Debug)]
 pub struct Arrived {
+    /// As it was sent, in `encoding`.
     pub body: Bytes,
     pub encoding: Encoding,
+    /// The body uncompressed.
+    pub text: Bytes,
     pub peer: IpAddr,
     held: Vec<OwnedSemaphorePermit>,
 }
@@ -41,14 +44,16 @@ pub struct Arrived {
 const BUSY: Declined = Declined::Busy("too many documents are arriving at once: send again later");
 
 impl Arriving {
-    /// `bytes_max` of one body, `memory_max` of all together.
+    /// `bytes_max` of one body, compressed or not, `memory_max` of all together.
     pub fn new(bytes_max: usize, memory_max: usize) -> Self {
-        let units = memory_max.max(bytes_max).div_ceil(UNIT) + 1;
+        // One body as it came and uncompressed fits always.
+        let units = memory_max.max(2 * bytes_max).div_ceil(UNIT) + 2;
         Self { bytes_max, memory: Arc::new(Semaphore::new(units)), threads: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// Reads a request's body. Memory is taken as bytes come, whatever a length header claims.
-    pub async fn read(&self, request: Request) -> Result<Arrived, Declined> {
+    /// Reads a request's body, of at most `max` bytes uncompressed. Memory is taken as bytes come, whatever a length header claims.
+    pub async fn read(&self, request: Request, max: usize) -> Result<Arrived, Declined> {
+        let max = max.min(self.bytes_max);
         let encoding = encoding(request.headers())?;
         let peer = request.extensions().get::<ConnectInfo<Peer>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(Peer(address))| address.ip());
@@ -57,16 +62,50 @@ impl Arriving {
         let mut chunks = request.into_body().into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|_| Declined::Busy("the body did not arrive whole: send it again"))?;
-            if body.len() + chunk.len() > self.bytes_max {
-                return Err(BodyError::TooLarge { max: self.bytes_max }.into());
+            if body.len() + chunk.len() > max {
+                return Err(BodyError::TooLarge { max }.into());
             }
-            while held.len() * UNIT < body.len() + chunk.len() {
-                let unit = tokio::time::timeout(WAIT, Arc::clone(&self.memory).acquire_owned()).await;
-                held.push(unit.ok().and_then(Result::ok).ok_or(BUSY)?);
-            }
+            self.take(&mut held, body.len() + chunk.len()).await?;
             body.extend_from_slice(&chunk);
         }
-        Ok(Arrived { body: body.freeze(), encoding, peer, held })
+        let body = body.freeze();
+        let text = match encoding {
+            Encoding::Identity => body.clone(),
+            Encoding::Gzip => self.inflated(&body, &mut held, max).await?,
+        };
+        Ok(Arrived { body, encoding, text, peer, held })
+    }
+
+    /// Memory for what a body becomes is taken before it is uncompressed: first what its trailer claims, then, for a claim that was
+    /// false or the first of several members, what may be at most.
+    async fn inflated(
+        &self,
+        body: &Bytes,
+        held: &mut Vec<OwnedSemaphorePermit>,
+        max: usize,
+    ) -> Result<Bytes, Declined> {
+        let claimed = body.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize).min(max);
+        for limit in [claimed, max] {
+            self.take(held, body.len() + limit + 1).await?;
+            let body = body.clone();
+            let inflated = tokio::task::spawn_blocking(move || inflate(Encoding::Gzip, &body, limit)).await;
+            match inflated.unwrap_or_else(|panic| Err(BodyError::Gzip(panic.to_string()))) {
+                Err(BodyError::TooLarge { .. }) if limit < max => {}
+                done => return done.map_err(Declined::from),
+            }
+        }
+        Err(BodyError::TooLarge { max }.into())
+    }
+
+    /// Takes memory until so many bytes are held.
+    async fn take(&self, held: &mut Vec<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Declined> {
+        let units = bytes.div_ceil(UNIT).saturating_sub(held.iter().map(OwnedSemaphorePermit::num_permits).sum());
+        if units > 0 {
+            let units = u32::try_from(units).map_err(|_| BUSY)?;
+            let more = tokio::time::timeout(WAIT, Arc::clone(&self.memory).acquire_many_owned(units)).await;
+            held.push(more.ok().and_then(Result::ok).ok_or(BUSY)?);
+        }
+        Ok(())
     }
 }
 
@@ -91,10 +130,10 @@ impl Shared {
         let thread = tokio::time::timeout(WAIT, Arc::clone(&self.arriving.threads).acquire_owned()).await;
         let thread = thread.ok().and_then(Result::ok).ok_or(BUSY)?;
         let backend = Arc::clone(&self.backend);
-        let Arrived { body, encoding, peer, held } = arrived;
+        let Arrived { body, encoding, text, peer, held } = arrived;
         let task = tokio::task::spawn_blocking(move || {
             let _held = (thread, held);
-            backend.receive(crate::ingest::http::Request { source, encoding, options, body, peer, searchable })
+            backend.receive(crate::ingest::http::Request { source, encoding, options, body, text, peer, searchable })
         });
         task.await.unwrap_or_else(|panic| {
             tracing::error!(error = %panic, "taking documents panicked");

@@ -59,7 +59,7 @@ pub async fn lines(State(shared): State<Shared>, request: Request) -> Response {
         skip: Vec::new(),
     };
     let searchable = params.get("refresh").is_some_and(|value| value != "false");
-    let arrived = match shared.arriving.read(request).await {
+    let arrived = match shared.arriving.read(request, shared.settings.documents_bytes_max).await {
         Ok(arrived) => arrived,
         Err(declined) => return refuse(declined),
     };

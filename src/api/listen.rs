@@ -1,4 +1,4 @@
-//! Accepting HTTP connections: a bounded number, closed when idle, their request targets mended (`raw_target`).
+//! Accepting HTTP connections: a bounded number, closed when idle or slow with a head, their request targets mended (`raw_target`).
 
 use std::future::Future;
 use std::io;
@@ -9,13 +9,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use super::Settings;
 use super::raw_target::Escaper;
@@ -24,6 +30,8 @@ use crate::ingest::tls::Acceptor;
 
 /// How long a peer has to finish the TLS handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// How long to wait when no connection can be accepted, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves `router` until `closing` is cancelled, then finishes the requests under way. The caller bounds that wait.
 pub async fn serve(
@@ -33,56 +41,71 @@ pub async fn serve(
     settings: &Settings,
     closing: CancellationToken,
 ) -> io::Result<()> {
-    let limited = Limited {
-        listener,
-        tls,
-        places: Arc::new(Semaphore::new(settings.connections_max)),
-        idle_time_max: settings.idle_time_max,
-    };
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    axum::serve(limited, service).with_graceful_shutdown(closing.cancelled_owned()).await
+    let places = Arc::new(Semaphore::new(settings.connections_max));
+    let first_wait = if tls.is_some() { HANDSHAKE_MAX.min(settings.idle_time_max) } else { settings.idle_time_max };
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(settings.head_time_max);
+    let open = GracefulShutdown::new();
+    loop {
+        let accepted = async {
+            // The semaphore is never closed; were it, connections would be served unbounded rather than not at all.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            (place, accept(&listener).await)
+        };
+        let (place, (stream, peer)) = tokio::select! {
+            () = closing.cancelled() => break,
+            accepted = accepted => accepted,
+        };
+        let stream = Transport::new(stream, tls.clone());
+        let connection = Connection::new(stream, place, first_wait, settings.idle_time_max);
+        let service = router.clone().map_request(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(Peer(peer)));
+            request
+        });
+        let connection = http.serve_connection(TokioIo::new(connection), TowerToHyperService::new(service));
+        let connection = open.watch(connection);
+        tokio::spawn(async move {
+            // A peer that goes away, is silent or speaks no HTTP ends its own connection; that is no news.
+            if let Err(error) = connection.await {
+                tracing::trace!(%error, "an HTTP connection ended");
+            }
+        });
+    }
+    drop(listener);
+    open.shutdown().await;
+    Ok(())
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Small answers leave at once; a failure to set it only costs time.
+                stream.set_nodelay(true).ok();
+                return (stream, peer);
+            }
+            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept an HTTP connection, trying again");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A connection that ended before it was accepted.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// Where a request's connection comes from.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-impl Connected<IncomingStream<'_, Limited>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Limited>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-/// A listener that holds at most so many connections.
-pub struct Limited {
-    listener: TcpListener,
-    tls: Option<Arc<Acceptor>>,
-    places: Arc<Semaphore>,
-    idle_time_max: Duration,
-}
-
-impl Listener for Limited {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        // The semaphore is never closed; were it, connections would be served unbounded rather than not at all.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
-        let (stream, peer) = Listener::accept(&mut self.listener).await;
-        // Small answers leave at once; a failure to set it only costs time.
-        stream.set_nodelay(true).ok();
-        let first_wait = if self.tls.is_some() { HANDSHAKE_MAX.min(self.idle_time_max) } else { self.idle_time_max };
-        let stream = Transport::new(stream, self.tls.clone());
-        (Connection::new(stream, place, first_wait, self.idle_time_max), peer)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
 /// One connection, read through an [`Escaper`].
-pub struct Connection {
+struct Connection {
     stream: Transport,
     escaper: Escaper,
     /// Escaped bytes not handed on yet, from `taken` on.

@@ -52,7 +52,7 @@ pub use csv::{csv_cell, plain as csv_value};
 pub use elastic::day_index;
 pub use erase::{AuditEntry, EraseDay, ErasePreview, EraseProgress, EraseRequest};
 pub use jobs::JobBody;
-pub use listen::{Limited, serve};
+pub use listen::serve;
 pub use routes::{Settings, router};
 pub use snapshots::{SnapshotDay, SnapshotInfo};
 pub use time::{Edge, TimeError, parse_bound, parse_duration};

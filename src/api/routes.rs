@@ -47,6 +47,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// A connection on which nothing was read or written for so long is closed.
     pub idle_time_max: Duration,
+    /// From a connection's beginning, or the last answer, to the end of a request's head, however often a byte of it comes.
+    pub head_time_max: Duration,
 }
 
 impl Default for Settings {
@@ -63,6 +65,7 @@ impl Default for Settings {
             request_time_max: Duration::from_secs(40),
             connections_max: 1024,
             idle_time_max: Duration::from_secs(120),
+            head_time_max: Duration::from_secs(60),
         }
     }
 }

@@ -582,6 +582,29 @@ async fn an_idle_connection_is_closed() {
 }
 
 #[tokio::test]
+async fn a_head_that_comes_byte_by_byte_has_its_time() {
+    let settings = Settings { head_time_max: Duration::from_millis(200), ..Settings::default() };
+    let (addr, _, _, _) = listening(settings).await;
+    let mut socket = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let head = std::iter::once("GET /livez HTTP/1.1\r\nx: ").chain(std::iter::repeat("a"));
+    // Never silent, never ready: twenty seconds of it, if nobody ends it.
+    for piece in head.take(4_000) {
+        if socket.write_all(piece.as_bytes()).await.is_err() {
+            break;
+        }
+        let mut answer = [0u8; 16];
+        match tokio::time::timeout(Duration::from_millis(5), socket.read(&mut answer)).await {
+            Err(_) => {}
+            Ok(read) => {
+                assert!(matches!(read, Ok(0) | Err(_)) || answer.starts_with(b"HTTP/1.1 408"), "{answer:?}");
+                return;
+            }
+        }
+    }
+    panic!("a head may come for ever");
+}
+
+#[tokio::test]
 async fn stopping_ends_open_tails() {
     let (addr, fake, closing, server) = listening(Settings::default()).await;
     let mut socket = tokio::net::TcpStream::connect(addr).await.unwrap();

@@ -37,7 +37,6 @@ pub struct Documents {
     taken: Mutex<Taking>,
     is_ready: AtomicBool,
     committed: watch::Sender<Position>,
-    body_bytes_max: usize,
 }
 
 struct Taking {
@@ -47,13 +46,11 @@ struct Taking {
 }
 
 impl Documents {
-    /// `body_bytes_max`: what one request may hold, uncompressed.
-    pub fn new(limits: DedupeLimits, body_bytes_max: usize) -> Self {
+    pub fn new(limits: DedupeLimits) -> Self {
         Self {
             taken: Mutex::new(Taking { known: Dedupe::new(limits), last: Position(0) }),
             is_ready: AtomicBool::new(false),
             committed: watch::Sender::new(Position(0)),
-            body_bytes_max,
         }
     }
 
@@ -128,7 +125,7 @@ impl Documents {
         }
         self.wait_ready()?;
         let received_at = context.clock.now();
-        let body = http::inflate(request.encoding, &request.body, self.body_bytes_max)?;
+        let body = request.text;
         let mut head = Head { source: request.source, encoding: request.encoding, options: request.options };
         let whole = Batch {
             wire: Wire::Http,

@@ -370,7 +370,7 @@ fn open(settings: &Settings, grammars: Arc<Grammars>) -> Result<Context, RunErro
         erasing: erasing::Erasing::default(),
         dead_letters: Mutex::new(DeadLetters::open(&settings.data_dir.join("dead-letters"))?),
         live: live::LiveBatches::new(settings.live_bytes_max),
-        documents: documents::Documents::new(settings.dedupe, settings.api.documents_bytes_max),
+        documents: documents::Documents::new(settings.dedupe),
         tails: TailHub::default(),
         engine,
         redactor: settings.redactor.clone(),

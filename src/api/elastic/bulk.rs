@@ -14,7 +14,7 @@ use super::error::ElasticError;
 use super::filter_path::filtered;
 use crate::api::params::Params;
 use crate::api::run::Shared;
-use crate::ingest::http::{Action, Encoding, Options, Outcome, Source, Taken, inflate};
+use crate::ingest::http::{Action, Encoding, Options, Outcome, Source, Taken};
 
 pub async fn bulk(State(shared): State<Shared>, request: Request) -> Response {
     taken(&shared, None, request).await.unwrap_or_else(IntoResponse::into_response)
@@ -27,7 +27,7 @@ pub async fn bulk_of(State(shared): State<Shared>, Path(index): Path<String>, re
 async fn taken(shared: &Shared, index: Option<String>, request: Request) -> Result<Response, ElasticError> {
     let started = Instant::now();
     let params = Params::of_query(request.uri().query().unwrap_or_default());
-    let arrived = shared.arriving.read(request).await?;
+    let arrived = shared.arriving.read(request, shared.settings.documents_bytes_max).await?;
     let options = Options { index, ..Options::default() };
     let received = shared.receive(arrived, Source::Bulk, options, refreshes(&params)).await?;
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -107,14 +107,13 @@ pub async fn create(
 
 async fn one(shared: &Shared, index: String, id: Option<String>, request: Request) -> Result<Response, ElasticError> {
     let params = Params::of_query(request.uri().query().unwrap_or_default());
-    let mut arrived = shared.arriving.read(request).await?;
-    let body = inflate(arrived.encoding, &arrived.body, shared.settings.documents_bytes_max)
-        .map_err(|error| ElasticError::from(crate::ingest::http::Declined::from(error)))?;
+    let mut arrived = shared.arriving.read(request, shared.settings.documents_bytes_max).await?;
     // Written over several lines it would end at the first.
-    let document: Json = serde_json::from_slice(&body)
+    let document: Json = serde_json::from_slice(&arrived.text)
         .map_err(|err| ElasticError::new(StatusCode::BAD_REQUEST, "document_parsing_exception", err.to_string()))?;
     arrived.body = in_bulk(&index, id.as_deref(), &document);
     arrived.encoding = Encoding::Identity;
+    arrived.text = arrived.body.clone();
     let received = shared.receive(arrived, Source::Bulk, Options::default(), refreshes(&params)).await?;
     let Some(outcome) = received.outcomes.first() else { return Err(ElasticError::illegal("there is no document")) };
     let said = said(outcome);

@@ -17,7 +17,6 @@ use super::request::Search;
 use super::source;
 use crate::api::run::{Clock, Shared, now};
 use crate::api::{Backend, FindAnswer, IndexInfo};
-use crate::ingest::http::{Declined, inflate};
 
 /// Searches in one request.
 const SEARCHES_MAX: usize = 100;
@@ -40,9 +39,7 @@ pub fn routes() -> Router<Shared> {
 
 /// A request's body, whose compression is off.
 pub async fn body_of(shared: &Shared, request: Request) -> Result<Bytes, ElasticError> {
-    let arrived = shared.arriving.read(request).await?;
-    let max = shared.settings.body_bytes_max;
-    inflate(arrived.encoding, &arrived.body, max).map_err(|error| Declined::from(error).into())
+    Ok(shared.arriving.read(request, shared.settings.body_bytes_max).await?.text)
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, ElasticError> {

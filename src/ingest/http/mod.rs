@@ -79,7 +79,10 @@ pub struct Request {
     pub source: Source,
     pub encoding: Encoding,
     pub options: Options,
+    /// As it was sent, in `encoding`: what is journalled.
     pub body: Bytes,
+    /// The body uncompressed.
+    pub text: Bytes,
     pub peer: IpAddr,
     /// Answer only once the documents can be found.
     pub searchable: bool,
