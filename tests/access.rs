@@ -100,6 +100,7 @@ fn each_role_at_each_path() {
                     "aggregate",
                     "export",
                     "patterns",
+                    "compare",
                     "context",
                     "anomalies",
                     "grok/debug",

@@ -190,13 +190,14 @@ fn is_safe(method: &Method) -> bool {
 }
 
 /// Questions that are asked by POST as well.
-const QUESTIONS: [&str; 12] = [
+const QUESTIONS: [&str; 13] = [
     "search",
     "histogram",
     "facets",
     "aggregate",
     "export",
     "patterns",
+    "compare",
     "anomalies",
     "context",
     "grok/debug",

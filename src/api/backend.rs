@@ -35,6 +35,7 @@ pub trait Backend: Send + Sync + 'static {
     /// The known fields with their types, by name.
     fn fields(&self, deadline: Instant) -> Result<Vec<FieldInfo>, QueryError>;
     fn context(&self, request: ContextRequest) -> Result<ContextAnswer, QueryError>;
+    fn compare(&self, request: CompareRequest) -> Result<CompareAnswer, QueryError>;
     fn patterns(&self, request: PatternsRequest) -> Result<PatternsAnswer, QueryError>;
     /// Records that match from now on. Dropping the receiver ends the tail. A full channel means a slow client: the
     /// sender counts what it leaves out and says so in the next event.
@@ -626,6 +627,55 @@ pub struct ContextAnswer {
     pub before: Vec<Map<String, Json>>,
     pub record: Map<String, Json>,
     pub after: Vec<Map<String, Json>>,
+}
+
+/// Before and after.
+#[derive(Debug, Clone)]
+pub struct CompareRequest {
+    pub queries: [String; 2],
+    pub ranges: [TimeRange; 2],
+    /// Those worth comparing when empty.
+    pub fields: Vec<String>,
+    pub limit: usize,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CompareAnswer {
+    /// Records of each side.
+    pub totals: [u64; 2],
+    /// Most surprising first.
+    pub differences: Vec<Difference>,
+    /// Differences, those beyond the limit included.
+    pub found: usize,
+    /// Values and distributions that were looked at.
+    pub compared: usize,
+    pub fields: Vec<String>,
+    /// Fields with too many different values.
+    pub skipped: Vec<String>,
+    pub partial: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Difference {
+    pub field: String,
+    pub changed: Changed,
+    /// Of a template.
+    pub text: Option<String>,
+    pub surprise: f64,
+}
+
+#[derive(Debug, Clone)]
+pub enum Changed {
+    Value { value: Json, counts: [u64; 2] },
+    Numbers([Spread; 2]),
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spread {
+    pub count: u64,
+    pub p50: f64,
+    pub p95: f64,
 }
 
 #[derive(Debug, Clone)]

@@ -14,6 +14,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/api/v1/histogram", "matching records over time: q, from, to, interval"),
     ("/api/v1/facets", "top values of fields: q, from, to, fields, limit"),
     ("/api/v1/patterns", "which log statements, how often, which are new: q, from, to, limit"),
+    ("/api/v1/compare", "what is different: q, from, to against base_q, base_from, base_to; fields, limit"),
     ("/api/v1/fields", "known fields with their types"),
     ("/api/v1/context", "lines around a line: id, before, after"),
     ("/api/v1/tail", "live records, as server-sent events: q"),

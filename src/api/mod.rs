@@ -10,6 +10,7 @@ mod alerts;
 mod anomalies;
 mod arriving;
 mod backend;
+mod compare;
 mod csv;
 mod elastic;
 mod erase;
@@ -41,12 +42,12 @@ mod ui;
 
 pub use backend::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, Backend, Change,
-    Check, ContextAnswer, ContextRequest, DetectorInfo, DetectorsAnswer, Example, ExportRequest, ExportRow, Facet,
-    FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer, FieldInfo, FindAnswer, FindRequest, GrammarInfo,
-    GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo, Influencer, Nearest, NextRemoval, Pattern,
-    PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
-    ReparseRequest, RunAnswer, RunRequest, SearchAnswer, SearchRequest, ShardInfo, ShardsAnswer, Sort, TailEvent,
-    TimeRange, Word,
+    Changed, Check, CompareAnswer, CompareRequest, ContextAnswer, ContextRequest, DetectorInfo, DetectorsAnswer,
+    Difference, Example, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer,
+    FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo,
+    Influencer, Nearest, NextRemoval, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer,
+    ReparseChange, ReparseProgress, ReparseRequest, RunAnswer, RunRequest, SearchAnswer, SearchRequest, ShardInfo,
+    ShardsAnswer, Sort, Spread, TailEvent, TimeRange, Word,
 };
 pub use csv::{csv_cell, plain as csv_value};
 pub use elastic::day_index;

@@ -10,8 +10,8 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use super::error::{Problem, ProblemBody};
 use super::{
-    aggregate, alerts, anomalies, erase, export, feedback, grammars, grok, handlers, health, insert, jobs, models,
-    patterns, saved, shards, snapshots, tail,
+    aggregate, alerts, anomalies, compare, erase, export, feedback, grammars, grok, handlers, health, insert, jobs,
+    models, patterns, saved, shards, snapshots, tail,
 };
 
 #[derive(OpenApi)]
@@ -20,7 +20,7 @@ use super::{
     paths(
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
         grammars::grammars, grammars::preview, grammars::reparse, grammars::progress, grok::debug, grok::test,
-        patterns::patterns, aggregate::aggregate, export::export,
+        patterns::patterns, compare::compare, aggregate::aggregate, export::export,
         insert::lines,
         saved::list, saved::show, saved::save, saved::delete,
         anomalies::anomalies, anomalies::detectors, feedback::give, feedback::show, feedback::precision,
@@ -44,6 +44,7 @@ const POSTED: &[&str] = &[
     "/api/v1/facets",
     "/api/v1/context",
     "/api/v1/patterns",
+    "/api/v1/compare",
     "/api/v1/aggregate",
     "/api/v1/export",
     "/api/v1/anomalies",

@@ -111,14 +111,20 @@ impl Params {
 
     /// `from` and `to`. `now` in Unix nanoseconds.
     pub fn range(&self, now: i64) -> Result<TimeRange, Problem> {
+        self.range_named(["from", "to"], now)
+    }
+
+    /// The same by other names.
+    pub fn range_named(&self, [from, to]: [&str; 2], now: i64) -> Result<TimeRange, Problem> {
         let bound = |name: &str, edge| match self.get(name) {
             None => Ok(None),
             Some(text) => parse_bound(text, edge, now).map(Some).map_err(|err| time_problem(name, &err, BOUND_FORMS)),
         };
-        let range = TimeRange { from: bound("from", Edge::From)?, to: bound("to", Edge::To)? };
+        let range = TimeRange { from: bound(from, Edge::From)?, to: bound(to, Edge::To)? };
         match (range.from, range.to) {
-            (Some(from), Some(to)) if from > to => {
-                Err(Problem::bad_parameter("to", "to lies before from").accepting(["a time not before from"]))
+            (Some(start), Some(end)) if start > end => {
+                let accepted = format!("a time not before {from}");
+                Err(Problem::bad_parameter(to, format!("{to} lies before {from}")).accepting([accepted]))
             }
             _ => Ok(range),
         }

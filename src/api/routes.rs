@@ -17,8 +17,8 @@ use super::arriving::Arriving;
 use super::error::Problem;
 use super::run::Shared;
 use super::{
-    Backend, access, aggregate, alerts, anomalies, elastic, erase, export, feedback, grammars, grok, handlers, health,
-    home, insert, jobs, models, openapi, patterns, saved, shards, snapshots, tail, ui,
+    Backend, access, aggregate, alerts, anomalies, compare, elastic, erase, export, feedback, grammars, grok, handlers,
+    health, home, insert, jobs, models, openapi, patterns, saved, shards, snapshots, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -98,6 +98,7 @@ pub fn router(
         .route("/api/v1/queries", get(saved::list))
         .route("/api/v1/queries/{name}", get(saved::show).put(saved::save).delete(saved::delete))
         .route("/api/v1/patterns", get(patterns::patterns).post(patterns::patterns))
+        .route("/api/v1/compare", get(compare::compare).post(compare::compare))
         .route("/api/v1/anomalies", get(anomalies::anomalies).post(anomalies::anomalies))
         .route("/api/v1/anomalies/{id}/feedback", get(feedback::show).post(feedback::give))
         .route("/api/v1/feedback", get(feedback::precision))

@@ -169,6 +169,30 @@ impl Backend for Fake {
         }
     }
 
+    fn compare(&self, r: CompareRequest) -> Result<CompareAnswer, QueryError> {
+        let [before, after] = &r.queries;
+        self.note(after, format!("{before} {after} {:?} {:?} {}", r.ranges, r.fields, r.limit))?;
+        let value = Changed::Value { value: json!(7), counts: [0, 2] };
+        let spread = |p50| Spread { count: 4, p50, p95: 9.0 };
+        let difference = |field: &str, changed, text: Option<&str>| Difference {
+            field: field.to_owned(),
+            changed,
+            text: text.map(str::to_owned),
+            surprise: 3.5,
+        };
+        Ok(CompareAnswer {
+            totals: [5, 8],
+            differences: vec![
+                difference("template", value, Some("a <*>")),
+                difference("duration", Changed::Numbers([spread(1.0), spread(2.0)]), None),
+            ],
+            found: 2,
+            compared: 60,
+            fields: vec!["template".to_owned(), "duration".to_owned()],
+            ..CompareAnswer::default()
+        })
+    }
+
     fn patterns(&self, r: PatternsRequest) -> Result<PatternsAnswer, QueryError> {
         self.note(&r.query, format!("{} {:?} {}", r.query, r.range, r.limit))?;
         let nearest = Nearest { id: 3, text: "a <*>".into(), difference: vec![(Change::New, "b".into())] };
@@ -291,6 +315,30 @@ async fn queries_are_answered_with_what_was_asked() {
                 "last_seen": "1970-01-01T00:00:00.000Z", "grammar": null, "example": null, "examples": [], "new": true,
                 "nearest": {"id": 3, "text": "a <*>", "difference": [{"change": "new", "text": "b"}]}}]}),
         ),
+        (
+            "/api/v1/compare?q=level:E&from=1970-01-01T01:00:00Z&to=1970-01-01T01:00:10Z&fields=a,b",
+            "level:E level:E [TimeRange { from: Some(3590000000000), to: Some(3600000000000) }, \
+             TimeRange { from: Some(3600000000000), to: Some(3610000000000) }] [\"a\", \"b\"] 100",
+            json!({"before": 5, "after": 8, "total": 2, "compared": 60, "fields": ["template", "duration"], "skipped": [],
+                "partial": false, "differences": [
+                {"change": "new", "field": "template", "value": 7, "text": "a <*>", "before": 0, "after": 2,
+                    "share_before": 0.0, "share_after": 0.25, "surprise": 3.5},
+                {"change": "spread", "field": "duration", "value": null, "before": 4, "after": 4, "share_before": 0.8,
+                    "share_after": 0.5, "surprise": 3.5,
+                    "numbers": {"before": {"p50": 1.0, "p95": 9.0}, "after": {"p50": 2.0, "p95": 9.0}}}]}),
+        ),
+        (
+            "/api/v1/compare?q=a&base_q=b&from=1970-01-01T00:00:01Z&to=1970-01-01T00:00:02Z&limit=1",
+            "b a [TimeRange { from: Some(1000000000), to: Some(2000000000) }, \
+             TimeRange { from: Some(1000000000), to: Some(2000000000) }] [] 1",
+            json!({"before": 5, "after": 8, "total": 2, "compared": 60, "fields": ["template", "duration"], "skipped": [],
+                "partial": false, "differences": [
+                {"change": "new", "field": "template", "value": 7, "text": "a <*>", "before": 0, "after": 2,
+                    "share_before": 0.0, "share_after": 0.25, "surprise": 3.5},
+                {"change": "spread", "field": "duration", "value": null, "before": 4, "after": 4, "share_before": 0.8,
+                    "share_after": 0.5, "surprise": 3.5,
+                    "numbers": {"before": {"p50": 1.0, "p95": 9.0}, "after": {"p50": 2.0, "p95": 9.0}}}]}),
+        ),
     ] {
         let (status, mut body) = get_json(&api, uri).await;
         assert_eq!(status, 200, "{uri}: {body}");
@@ -347,6 +395,10 @@ async fn refusals_name_the_parameter_and_what_it_accepts() {
         ("/api/v1/search?cursor=old", "cursor", "another query"),
         ("/api/v1/histogram?interval=often", "interval", "length of time"),
         ("/api/v1/facets", "fields", "0 fields"),
+        ("/api/v1/compare", "from", "missing"),
+        ("/api/v1/compare?from=10&to=20&base_from=30&base_to=20", "base_to", "before base_from"),
+        ("/api/v1/compare?from=10&to=20&base_from=30", "base_from", "give both"),
+        ("/api/v1/compare?from=10&to=20&base_from=10&base_to=20", "base_from", "both sides are the same"),
         ("/api/v1/context", "id", "missing"),
     ] {
         let (status, headers, body) = get(&api, uri).await;

@@ -5,6 +5,7 @@ pub mod anomalies;
 pub mod backtest;
 pub mod check_config;
 mod client;
+pub mod compare;
 pub mod delete;
 pub mod deliveries;
 pub mod demo;
@@ -79,6 +80,8 @@ pub enum Command {
     Reparse(reparse::Args),
     /// Show which log statements matching records come from, how often, and which are new.
     Patterns(patterns::Args),
+    /// Show what is different between two times, or between two queries.
+    Compare(compare::Args),
     /// Show what was out of the ordinary, and what explains it.
     Anomalies(anomalies::Args),
     /// Say of an anomaly that it was useful, a false alarm or expected.
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Query(args) => query::run(args),
         Command::Reparse(args) => reparse::run(&args),
         Command::Patterns(args) => patterns::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Anomalies(args) => anomalies::run(args),
         Command::Feedback(args) => feedback::run(&args),
         Command::Backtest(args) => backtest::run(args),

@@ -14,12 +14,12 @@ use super::erasing::{self, Erasing};
 use super::reparse::{Change, Refusal, Wish};
 use crate::alert::{Alerting, DryRun};
 use crate::api::{
-    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, AuditEntry, Backend, Check, ContextAnswer,
-    ContextRequest, DetectorsAnswer, EraseDay, ErasePreview, EraseProgress, EraseRequest, ExportRequest, ExportRow,
-    Facet, FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer, FieldInfo, FindAnswer, FindRequest, GrammarInfo,
-    GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo, PatternsAnswer, PatternsRequest, QueryError,
-    Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, RunAnswer, RunRequest, SearchAnswer,
-    SearchRequest, ShardsAnswer, SnapshotInfo, Sort, TailEvent, TimeRange, Word,
+    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, AuditEntry, Backend, Check, CompareAnswer,
+    CompareRequest, ContextAnswer, ContextRequest, DetectorsAnswer, EraseDay, ErasePreview, EraseProgress,
+    EraseRequest, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer, FieldInfo,
+    FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo, PatternsAnswer,
+    PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, RunAnswer,
+    RunRequest, SearchAnswer, SearchRequest, ShardsAnswer, SnapshotInfo, Sort, TailEvent, TimeRange, Word,
 };
 use crate::detect::{Model, Precision};
 use crate::ingest::beats::{Budget, CloseReason, Counters};
@@ -55,8 +55,12 @@ impl Pipeline {
     }
 
     fn parse(&self, text: &str) -> Result<Expr, QueryError> {
-        query::parse_at(text, self.context.clock.now()).map_err(|error| syntax(&error, text))
+        parse(text, self.context.clock.now())
     }
+}
+
+pub(super) fn parse(text: &str, now: i64) -> Result<Expr, QueryError> {
+    query::parse_at(text, now).map_err(|error| syntax(&error, text))
 }
 
 /// An export ends when its client does; one that neither reads nor closes ends after this.
@@ -193,6 +197,10 @@ impl Backend for Pipeline {
             .map_err(stopped)?
             .ok_or_else(|| QueryError::NotFound(format!("there is no record with event.id {}", request.id)))?;
         Ok(ContextAnswer { before, record, after })
+    }
+
+    fn compare(&self, request: CompareRequest) -> Result<CompareAnswer, QueryError> {
+        super::compared::compare(&self.context, request)
     }
 
     fn patterns(&self, request: PatternsRequest) -> Result<PatternsAnswer, QueryError> {
@@ -538,7 +546,7 @@ fn refused(refusal: Refusal) -> QueryError {
     }
 }
 
-fn between(range: TimeRange) -> Between {
+pub(super) fn between(range: TimeRange) -> Between {
     Between { from: range.from, to: range.to }
 }
 
@@ -560,7 +568,7 @@ fn syntax(error: &SyntaxError, text: &str) -> QueryError {
     }
 }
 
-fn stopped(stop: Stop) -> QueryError {
+pub(super) fn stopped(stop: Stop) -> QueryError {
     match stop {
         Stop::Deadline | Stop::Cancelled => QueryError::Deadline,
         Stop::Memory { .. } | Stop::Groups { .. } => QueryError::BadParameter { name: "q", message: stop.to_string() },

@@ -8,6 +8,7 @@ mod accounts;
 mod alerting;
 mod backend;
 mod clock;
+mod compared;
 mod detecting;
 mod documents;
 mod erasing;

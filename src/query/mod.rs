@@ -7,6 +7,7 @@ pub mod aggregate;
 mod ast;
 mod best;
 mod bits;
+mod compare;
 mod context;
 pub mod dsl;
 mod engine;
@@ -27,12 +28,14 @@ mod record;
 mod saved;
 mod search;
 mod segment;
+mod surprise;
 mod unknown;
 mod when;
 mod words;
 
 pub use ast::{Bound, Expr, Leaf, Range, RegexTest, Test};
 pub use best::Place;
+pub use compare::{Comparison, Difference, Side, Spread, What};
 pub use engine::{Between, Engine};
 pub use error::SyntaxError;
 pub use facets::{Facet, Facets};
@@ -51,6 +54,9 @@ pub use segment::{Language, Stop};
 
 #[cfg(test)]
 mod aggregate_tests;
+
+#[cfg(test)]
+mod compare_tests;
 
 #[cfg(test)]
 mod engine_tests;

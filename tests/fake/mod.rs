@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use loghound::api::{
-    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Backend, ContextAnswer, ContextRequest,
-    DetectorsAnswer, FacetsAnswer, FacetsRequest, FieldInfo, HistogramAnswer, HistogramRequest, PatternsAnswer,
-    PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseProgress, ReparseRequest, SearchAnswer,
-    SearchRequest, Settings, Sort, TailEvent,
+    AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Backend, CompareAnswer, CompareRequest,
+    ContextAnswer, ContextRequest, DetectorsAnswer, FacetsAnswer, FacetsRequest, FieldInfo, HistogramAnswer,
+    HistogramRequest, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseProgress,
+    ReparseRequest, SearchAnswer, SearchRequest, Settings, Sort, TailEvent,
 };
 use loghound::telemetry::Metrics;
 use serde_json::{Map, Value as Json, json};
@@ -116,6 +116,10 @@ impl Backend for Numbers {
 
     fn context(&self, _: ContextRequest) -> Result<ContextAnswer, QueryError> {
         Err(QueryError::NotFound("nothing".to_owned()))
+    }
+
+    fn compare(&self, _: CompareRequest) -> Result<CompareAnswer, QueryError> {
+        Ok(CompareAnswer::default())
     }
 
     fn patterns(&self, _: PatternsRequest) -> Result<PatternsAnswer, QueryError> {

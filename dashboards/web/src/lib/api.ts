@@ -178,6 +178,35 @@ export interface Patterns {
   patterns: Pattern[];
   partial: boolean;
 }
+export interface Difference {
+  change: 'new' | 'gone' | 'more' | 'less' | 'spread';
+  /** `template` for log statements. */
+  field: string;
+  /** Null for numbers. */
+  value: string | number | boolean | null;
+  /** Of a log statement. */
+  text?: string | null;
+  before: number;
+  after: number;
+  /** Shares of all lines of their time, 0 to 1. */
+  share_before: number;
+  share_after: number;
+  /** Decimal digits of how unlikely it is by chance. */
+  surprise: number;
+  numbers?: { before: { p50: number; p95: number }; after: { p50: number; p95: number } };
+}
+export interface Comparison {
+  took_ms: number;
+  before: number;
+  after: number;
+  /** Differences, those that are not listed included. */
+  total: number;
+  compared: number;
+  fields: string[];
+  skipped: string[];
+  differences: Difference[];
+  partial: boolean;
+}
 export interface Detector {
   service: string;
   field?: string;
