@@ -101,6 +101,7 @@ fn each_role_at_each_path() {
                     "export",
                     "patterns",
                     "compare",
+                    "score",
                     "context",
                     "anomalies",
                     "grok/debug",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
@@ -35,6 +36,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The known fields with their types, by name.
     fn fields(&self, deadline: Instant) -> Result<Vec<FieldInfo>, QueryError>;
     fn context(&self, request: ContextRequest) -> Result<ContextAnswer, QueryError>;
+    fn score(&self, _: ScoreRequest) -> Result<ScoreAnswer, QueryError> {
+        Err(QueryError::Conflict("nothing is scored here".to_owned()))
+    }
     fn compare(&self, request: CompareRequest) -> Result<CompareAnswer, QueryError>;
     fn patterns(&self, request: PatternsRequest) -> Result<PatternsAnswer, QueryError>;
     /// Records that match from now on. Dropping the receiver ends the tail. A full channel means a slow client: the
@@ -627,6 +631,48 @@ pub struct ContextAnswer {
     pub before: Vec<Map<String, Json>>,
     pub record: Map<String, Json>,
     pub after: Vec<Map<String, Json>>,
+}
+
+/// Records to be scored, a JSON object a line.
+#[derive(Debug, Clone)]
+pub struct ScoreRequest {
+    /// The model in use where none is named.
+    pub version: Option<String>,
+    pub body: Bytes,
+    pub records_max: usize,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ScoreAnswer {
+    /// The model that answered.
+    pub version: String,
+    pub records: Vec<Scored>,
+    /// Records that could not be read: their places, and why.
+    pub errors: Vec<(usize, String)>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Scored {
+    /// Among the lines that are not empty, from 0.
+    pub place: usize,
+    pub service: String,
+    /// The model knows the service well enough.
+    pub known: bool,
+    pub score: f64,
+    pub severity: &'static str,
+    pub probability: f64,
+    /// The most unusual first.
+    pub values: Vec<ScoredValue>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ScoredValue {
+    pub field: String,
+    pub value: String,
+    pub probability: f64,
+    pub score: f64,
+    pub sentence: String,
 }
 
 /// Before and after.

@@ -89,7 +89,7 @@ pub async fn lines(State(shared): State<Shared>, request: Request) -> Response {
     (status, Json(body)).into_response()
 }
 
-fn refuse(declined: Declined) -> Response {
+pub fn refuse(declined: Declined) -> Response {
     let text = declined.to_string();
     let (status, wait) = status_of(&declined);
     let mut response = Problem::bad_body(status, text).into_response();

@@ -33,6 +33,7 @@ mod raw_target;
 mod routes;
 mod run;
 mod saved;
+mod score;
 mod shards;
 mod snapshots;
 mod tail;
@@ -46,8 +47,8 @@ pub use backend::{
     Difference, Example, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer,
     FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo,
     Influencer, Nearest, NextRemoval, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer,
-    ReparseChange, ReparseProgress, ReparseRequest, RunAnswer, RunRequest, SearchAnswer, SearchRequest, ShardInfo,
-    ShardsAnswer, Sort, Spread, TailEvent, TimeRange, Word,
+    ReparseChange, ReparseProgress, ReparseRequest, RunAnswer, RunRequest, ScoreAnswer, ScoreRequest, Scored,
+    ScoredValue, SearchAnswer, SearchRequest, ShardInfo, ShardsAnswer, Sort, Spread, TailEvent, TimeRange, Word,
 };
 pub use csv::{csv_cell, plain as csv_value};
 pub use elastic::day_index;

@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 use super::error::{Problem, ProblemBody};
 use super::{
     aggregate, alerts, anomalies, compare, erase, export, feedback, grammars, grok, handlers, health, insert, jobs,
-    models, patterns, saved, shards, snapshots, tail,
+    models, patterns, saved, score, shards, snapshots, tail,
 };
 
 #[derive(OpenApi)]
@@ -24,7 +24,7 @@ use super::{
         insert::lines,
         saved::list, saved::show, saved::save, saved::delete,
         anomalies::anomalies, anomalies::detectors, feedback::give, feedback::show, feedback::precision,
-        models::backtest, models::progress, models::stop, models::models, models::train, models::activate, models::roll_back,
+        models::backtest, models::progress, models::stop, models::models, models::train, models::activate, models::roll_back, score::score,
         jobs::list, jobs::show, jobs::put, jobs::delete, shards::shards,
         snapshots::list, snapshots::take, snapshots::delete, erase::preview, erase::begin, erase::progress, erase::audit,
         alerts::incidents, alerts::incident, alerts::acknowledge, alerts::close, alerts::merge, alerts::split, alerts::alerts,

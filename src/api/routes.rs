@@ -18,7 +18,7 @@ use super::error::Problem;
 use super::run::Shared;
 use super::{
     Backend, access, aggregate, alerts, anomalies, compare, elastic, erase, export, feedback, grammars, grok, handlers,
-    health, home, insert, jobs, models, openapi, patterns, saved, shards, snapshots, tail, ui,
+    health, home, insert, jobs, models, openapi, patterns, saved, score, shards, snapshots, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -106,6 +106,7 @@ pub fn router(
         .route("/api/v1/backtest", get(models::progress).post(models::backtest).delete(models::stop))
         .route("/api/v1/jobs", get(jobs::list).post(jobs::put))
         .route("/api/v1/jobs/{name}", get(jobs::show).delete(jobs::delete))
+        .route("/api/v1/score", post(score::score))
         .route("/api/v1/models", get(models::models).post(models::train))
         .route("/api/v1/models/{version}/activate", post(models::activate))
         .route("/api/v1/models/rollback", post(models::roll_back))

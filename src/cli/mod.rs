@@ -25,6 +25,7 @@ pub mod ready;
 pub mod receivers;
 pub mod reparse;
 pub mod rules;
+pub mod score;
 pub mod serve;
 pub mod shards;
 pub mod ship;
@@ -90,6 +91,8 @@ pub enum Command {
     Backtest(backtest::Args),
     /// Make a model of the detectors from stored days.
     Train(models::TrainArgs),
+    /// Score lines by what the detectors learned of their service: how unusual is each?
+    Score(score::Args),
     /// List, put and delete jobs: what is watched beside all else.
     Jobs(jobs::Args),
     /// List, activate and roll back models of the detectors.
@@ -160,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Reparse(args) => reparse::run(&args),
         Command::Patterns(args) => patterns::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Score(args) => score::run(&args),
         Command::Anomalies(args) => anomalies::run(args),
         Command::Feedback(args) => feedback::run(&args),
         Command::Backtest(args) => backtest::run(args),

@@ -157,7 +157,7 @@ pub fn sentence(words: &Words<'_>) -> String {
     text
 }
 
-fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent > 0.0 && percent < 1.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }

@@ -29,6 +29,26 @@ pub enum FieldKind {
     Identifier,
 }
 
+/// What a field usually holds, beside one value of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Usual {
+    /// The value was never seen, in about so many lines with the field.
+    Never(u64),
+    /// So large a part of these lines has it.
+    Share(f64),
+    /// Of a number.
+    Quantiles { median: f64, p95: f64 },
+}
+
+/// Sightings before one value is said to be rare or new.
+const WEIGHED_MIN: u64 = 200;
+/// Standard deviations from the median of a normal distribution to its 95th percentile.
+const TO_P95: f64 = 1.644_853_6;
+/// Numbers have longer tails than the log-normal through their median and 95th percentile: it is taken to be as much wider.
+const WIDER: f64 = 1.3;
+/// The least spread of a number, of its logarithm: what is always the same may still move by some per cent.
+const SPREAD_MIN: f64 = 0.02;
+
 /// Sightings before a field is said to be something.
 const EVIDENCE_MIN: u64 = 60;
 /// Buckets in a row that must say the same before it is believed.
@@ -228,6 +248,31 @@ impl FieldState {
             (Watch::Number(series), Tally::Numbers(sketch)) => series.peek(place, start, sketch, out),
             (Watch::Category(series), Tally::Values(counts)) => series.peek(place, start, &self.values, counts, out),
             _ => {}
+        }
+    }
+
+    /// The probability of a line to have a value as unusual as this one, at a time (Unix seconds); none where nothing can be
+    /// said: too little is known, or the field holds identifiers.
+    pub fn weigh(&self, value: Datum, time: i64) -> Option<(f64, Usual)> {
+        match (&self.watch, value) {
+            (Watch::Category(_), _) if self.values.seen >= WEIGHED_MIN => {
+                let known = self.values.slot(hash_of(value)).filter(|slot| self.values.share(*slot) > 0.0);
+                Some(match known {
+                    Some(slot) => (self.values.as_rare(slot), Usual::Share(self.values.share(slot))),
+                    None => (self.values.novelty(), Usual::Never(self.values.seen)),
+                })
+            }
+            (Watch::Number(series), Datum::Number(n)) if n.is_finite() => {
+                let [median, p95] = series.usual(time)?;
+                // Of what is often 0 the logarithm says nothing.
+                if median <= 0.0 {
+                    return None;
+                }
+                let spread = WIDER * ((p95.max(median) / median).ln() / TO_P95).max(SPREAD_MIN);
+                let away = (n.max(median * 1e-6) / median).ln().abs() / spread;
+                Some((stats::normal_both_tails(away), Usual::Quantiles { median, p95 }))
+            }
+            _ => None,
         }
     }
 

@@ -79,7 +79,7 @@ impl NameCache {
         {
             return *id;
         }
-        let id = self.slow(names, &field.name);
+        let id = self.named(names, &field.name);
         if place < PLACES_MAX {
             if self.places.len() <= place {
                 self.places.resize_with(place + 1, Default::default);
@@ -89,7 +89,8 @@ impl NameCache {
         id
     }
 
-    fn slow(&mut self, names: &Names, name: &str) -> Option<NameId> {
+    /// The number of a name that stands at no place of its own.
+    pub fn named(&mut self, names: &Names, name: &str) -> Option<NameId> {
         if let Some(id) = self.known.get(name) {
             return *id;
         }

@@ -121,6 +121,12 @@ impl NumberSeries {
         }
     }
 
+    /// The usual median and 95th percentile at a time; none before they are known.
+    pub fn usual(&self, start: i64) -> Option<[f64; 2]> {
+        let known = self.median.is_warm() && self.tail.is_warm();
+        known.then(|| [self.median.typical(start).typical, self.tail.typical(start).typical])
+    }
+
     pub fn series(&self) -> impl Iterator<Item = (&Watched, Measure)> {
         [
             (&self.median, Measure::Median),

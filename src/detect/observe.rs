@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::job::Row as JobRow;
 use super::names::{NameCache, NameId, Names};
+use super::scalars::{Scalar, each_scalar};
 use crate::record::{Record, Role, Stream, Value};
 
 /// A value of a field.
@@ -137,12 +138,14 @@ pub struct Observer {
     streams: HashMap<u128, u32, FixedState>,
     last: Option<(u128, u32)>,
     out: Observations,
+    /// The name of the member that is looked at.
+    path: String,
 }
 
 impl Observer {
     pub fn new(names: Arc<Names>) -> Self {
         let (cache, out) = (NameCache::default(), Observations::default());
-        Self { names, cache, streams: HashMap::default(), last: None, out }
+        Self { names, cache, streams: HashMap::default(), last: None, out, path: String::new() }
     }
 
     /// Begins a batch of about so many records.
@@ -188,6 +191,26 @@ impl Observer {
             if let Some(name) = self.cache.id(&self.names, place, field) {
                 out.fields.push(Datapoint { name, part, value });
             }
+        }
+        if let Some(extra) = event.extra {
+            let (names, cache) = (&self.names, &mut self.cache);
+            let mut left = FIELDS_MAX.saturating_sub(out.fields.len() - fields_at as usize);
+            each_scalar(extra, &mut self.path, &mut |name, scalar| {
+                if left == 0 || is_incidental(name) || is_of_the_envelope(name) {
+                    return;
+                }
+                let value = match scalar {
+                    Scalar::Number(n) => Datum::Number(n),
+                    Scalar::Bool(flag) => text(&mut out.text, kept, line_at, if flag { "true" } else { "false" }),
+                    // A text of its own is no value: what it says is in its template, where it is the message.
+                    Scalar::Text(value) if value.len() > TEXT_BYTES_MAX || looks_like_a_time(value) => return,
+                    Scalar::Text(value) => text(&mut out.text, kept, line_at, value),
+                };
+                if let Some(name) = cache.named(names, name) {
+                    out.fields.push(Datapoint { name, part: Part::Any, value });
+                    left -= 1;
+                }
+            });
         }
         out.records.push(Observation {
             stream,
@@ -246,4 +269,16 @@ fn text(out: &mut String, line: &str, line_at: u32, value: &str) -> Datum {
 /// them say.
 fn is_incidental(name: &str) -> bool {
     matches!(name, "month" | "day" | "year" | "hour" | "minute" | "second" | "weekday" | "thread_id" | "line_number")
+}
+
+/// Which line it is, who sent it and how: not what it says.
+fn is_of_the_envelope(name: &str) -> bool {
+    let first = name.split_once('.').map_or(name, |(first, _)| first);
+    matches!(first, "agent" | "ecs" | "event" | "host" | "input" | "log" | "tags" | "_id" | "@version" | "@timestamp")
+}
+
+/// `2026-03-01T…`, `2026-03-01 …`: new in every record.
+fn looks_like_a_time(value: &str) -> bool {
+    let date = value.as_bytes().first_chunk::<10>();
+    date.is_some_and(|d| d[..4].iter().all(u8::is_ascii_digit) && d[4] == b'-' && d[7] == b'-' && d[8].is_ascii_digit())
 }

@@ -53,6 +53,12 @@ pub fn score(p: f64, bucket_seconds: u32, looks: f64) -> f64 {
     (25.0 * hours.log10()).clamp(0.0, 100.0)
 }
 
+/// The score of what one line in `1 / p` is like, where so many come in an hour.
+pub fn of_lines(p: f64, lines_per_hour: f64) -> f64 {
+    let hours = 1.0 / (p.clamp(1e-300, 1.0) * lines_per_hour);
+    (25.0 * hours.log10()).clamp(0.0, 100.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +72,8 @@ mod tests {
         }
         assert_eq!(score(0.0, 60, 1.0), 100.0);
         assert_eq!(score(1.0, 60, 1e6), 0.0);
+        // One line in a million, where ten thousand come in an hour: once in a hundred hours.
+        assert!((of_lines(1e-6, 1e4) - 50.0).abs() < 1e-9);
+        assert_eq!((of_lines(1.0, 1.0), of_lines(0.0, 1.0)), (0.0, 100.0));
     }
 }

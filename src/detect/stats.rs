@@ -1,6 +1,7 @@
 //! Probabilities that stand on their own.
 
 use statrs::distribution::{DiscreteCDF, Poisson};
+use statrs::function::erf::erfc;
 
 /// The probability of at least `k` where `mean` are expected, each by itself.
 pub fn poisson_upper(k: u64, mean: f64) -> f64 {
@@ -10,6 +11,11 @@ pub fn poisson_upper(k: u64, mean: f64) -> f64 {
         // Nothing is expected at all.
         (_, Err(_)) => 0.0,
     }
+}
+
+/// The probability of being so many standard deviations from the mean, on either side.
+pub fn normal_both_tails(away: f64) -> f64 {
+    erfc(away.abs() / std::f64::consts::SQRT_2)
 }
 
 /// The G statistic of observed counts against expected shares, and which of them stands out most by being more.

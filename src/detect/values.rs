@@ -135,6 +135,14 @@ impl Values {
         self.entries.get(slot as usize).map_or(0.0, |entry| entry.weight) / self.weight.max(1.0)
     }
 
+    /// The share of lines whose value is as rare as this one or rarer.
+    pub fn as_rare(&self, slot: u32) -> f64 {
+        let weight = self.entries.get(slot as usize).map_or(0.0, |entry| entry.weight);
+        let rarer: f64 = self.entries.iter().map(|entry| entry.weight).filter(|other| *other <= weight).sum();
+        // Half a sighting more, so that what is nearly forgotten is not impossible.
+        ((rarer + 0.5) / (self.weight + 0.5)).min(1.0)
+    }
+
     /// Values that are known from closed buckets.
     pub fn known(&self) -> usize {
         self.entries.iter().filter(|entry| entry.seen > 0).count()

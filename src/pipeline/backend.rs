@@ -19,7 +19,8 @@ use crate::api::{
     EraseRequest, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer, FieldInfo,
     FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo, PatternsAnswer,
     PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, RunAnswer,
-    RunRequest, SearchAnswer, SearchRequest, ShardsAnswer, SnapshotInfo, Sort, TailEvent, TimeRange, Word,
+    RunRequest, ScoreAnswer, ScoreRequest, SearchAnswer, SearchRequest, ShardsAnswer, SnapshotInfo, Sort, TailEvent,
+    TimeRange, Word,
 };
 use crate::detect::{Model, Precision};
 use crate::ingest::beats::{Budget, CloseReason, Counters};
@@ -197,6 +198,10 @@ impl Backend for Pipeline {
             .map_err(stopped)?
             .ok_or_else(|| QueryError::NotFound(format!("there is no record with event.id {}", request.id)))?;
         Ok(ContextAnswer { before, record, after })
+    }
+
+    fn score(&self, request: ScoreRequest) -> Result<ScoreAnswer, QueryError> {
+        super::scoring::score(&self.context, request)
     }
 
     fn compare(&self, request: CompareRequest) -> Result<CompareAnswer, QueryError> {

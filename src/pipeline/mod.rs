@@ -25,6 +25,7 @@ mod repair;
 mod reparse;
 mod restore;
 mod retention;
+mod scoring;
 mod snapshots;
 mod stored;
 mod tail;

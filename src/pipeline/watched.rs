@@ -11,7 +11,7 @@ use crate::detect::{self, Direction, Feedback, FieldKind, Rule, State, Watch};
 use crate::query::Between;
 use crate::record::time::{NANOS_PER_SECOND, format_rfc3339};
 
-const OFF: &str = "the detectors are turned off: give detect.memory in the configuration some memory";
+pub(super) const OFF: &str = "the detectors are turned off: give detect.memory in the configuration some memory";
 
 /// Anomalies that were kept.
 pub fn anomalies(detecting: Option<&Detecting>, request: AnomaliesRequest) -> Result<AnomaliesAnswer, QueryError> {
@@ -148,7 +148,7 @@ fn no_job(refusal: JobRefusal) -> QueryError {
     }
 }
 
-fn no_model(error: ModelError) -> QueryError {
+pub(super) fn no_model(error: ModelError) -> QueryError {
     let text = error.to_string();
     match error {
         ModelError::Unknown(_) => QueryError::NotFound(text),

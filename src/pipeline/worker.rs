@@ -381,7 +381,7 @@ impl<'c> Worker<'c> {
 
 /// Hides what must not be kept, in the line and in what else the sender says of it. The event's identity was made of what
 /// was sent, so that a repeat is known.
-fn mask<'e>(redactor: &Redactor, event: &mut Event<'e>, arena: &'e Bump) {
+pub(super) fn mask<'e>(redactor: &Redactor, event: &mut Event<'e>, arena: &'e Bump) {
     for text in [&mut event.message, &mut event.extra].into_iter().flatten() {
         if let Cow::Owned(masked) = redactor.mask(text) {
             *text = arena.alloc_str(&masked);

@@ -122,9 +122,9 @@ impl Engine {
         let chosen = chosen(&known, fields);
         let mut comparison =
             Comparison { fields: chosen.iter().map(|field| field.name.clone()).collect(), ..Comparison::default() };
-        for side in 0..2 {
-            let counted = self.aggregate(sides[side].expr, sides[side].between, &[], Limits::default(), deadline)?;
-            comparison.totals[side] = counted.total;
+        for (side, total) in sides.iter().zip(&mut comparison.totals) {
+            let counted = self.aggregate(side.expr, side.between, &[], Limits::default(), deadline)?;
+            *total = counted.total;
             comparison.partial |= counted.partial;
         }
         let mut found = Vec::new();

@@ -90,7 +90,7 @@ fn equal_windows_differ_in_nothing() {
     // The same mix in another order, one record in two hundred apart.
     let store = windows(EACH, |side, n| {
         let n = (n * 31 + side * 17) % EACH;
-        json!({"status": 200 + n % 5, "duration": n * n % 977, "path": format!("/p{}", n % 40), "odd": n % (199 + side) == 0})
+        json!({"status": 200 + n % 5, "duration": n * n % 977, "path": format!("/p{}", n % 40), "odd": n.is_multiple_of(199 + side)})
     });
     let comparison = compare(&store, EACH, "", &[]);
     assert_eq!(told(&comparison), []);

@@ -6,6 +6,9 @@
 mod report;
 mod room;
 mod time;
+mod weigh;
+
+pub use weigh::{NEVER_SEEN, Weighed, WeighedValue};
 
 use std::collections::HashMap;
 use std::sync::Arc;

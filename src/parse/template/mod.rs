@@ -213,6 +213,26 @@ impl Miner {
         }
     }
 
+    /// The template that a record's text has, without taking it in; `None` where it would be a new one.
+    pub fn known(&self, text: &Text<'_>) -> Option<TemplateId> {
+        let (site, from) = match text.site {
+            Some(Site(site)) => (Some(site), 0),
+            None => (None, header::end(text.text)),
+        };
+        let mut tokens = Tokens::default();
+        tokens.read(text.text, from);
+        let shape = site.map_or(tokens.shape(), |site| mix(site, tokens.shape()));
+        let slot = match (self.shapes.get(&shape), site) {
+            (Some(slot), _) => *slot,
+            (None, Some(site)) => *self.sites.get(&site)?,
+            (None, None) => {
+                let (leaf, at) = self.place_of(&tokens)?;
+                self.leaves.get(&leaf)?[at]
+            }
+        };
+        self.template_at(self.follow(slot)).map(|template| template.id)
+    }
+
     fn observe_in(&mut self, site: Option<u64>, text: &str, from: usize, at: i64) -> Observed {
         self.stats.lines += 1;
         let mut tokens = std::mem::take(&mut self.tokens);
@@ -307,6 +327,15 @@ impl Miner {
 
     /// The template a new shape belongs to; it becomes the most recently used of its leaf.
     fn find(&mut self, tokens: &Tokens) -> Option<u32> {
+        let (leaf, at) = self.place_of(tokens)?;
+        let slots = self.leaves.get_mut(&leaf)?;
+        let last = slots.len() - 1;
+        slots.swap(at, last);
+        slots.last().copied()
+    }
+
+    /// The leaf and the place in it of the template a new shape belongs to.
+    fn place_of(&self, tokens: &Tokens) -> Option<(u64, usize)> {
         let list = tokens.list();
         let leaf = leaf_of(list.iter().map(|token| (token.kind == Kind::Punct).then_some(one::fold(token.hash))));
         let slots = self.leaves.get(&leaf)?;
@@ -315,11 +344,7 @@ impl Miner {
             Slot::Live(template) => group::belongs(template, &line),
             Slot::Moved(_) | Slot::Free => false,
         };
-        let at = slots.len() - 1 - slots.iter().rev().take(CANDIDATES_MAX).position(belongs)?;
-        let slots = self.leaves.get_mut(&leaf)?;
-        let last = slots.len() - 1;
-        slots.swap(at, last);
-        slots.last().copied()
+        Some((leaf, slots.len() - 1 - slots.iter().rev().take(CANDIDATES_MAX).position(belongs)?))
     }
 
     fn add(&mut self, template: Template) -> u32 {

@@ -62,6 +62,8 @@ pub struct Detecting {
     anomalies: Anomalies,
     feedback: Labels,
     models: Models,
+    /// The model that somebody asked beside the one in use: name, when it was made, state.
+    other: Mutex<Option<(String, String, Arc<Detector>)>>,
     jobs: Jobs,
     settings: Settings,
     templates: Option<Arc<Templates>>,
@@ -111,6 +113,7 @@ impl Detecting {
             feed: Feed::new(QUEUE_BYTES_MAX),
             snapshots,
             models,
+            other: Mutex::new(None),
             jobs: Jobs::open(data_dir, Arc::clone(&meta), jobs)?,
             settings,
             feedback: Labels::open(Arc::clone(&meta))?,
@@ -346,6 +349,36 @@ impl Detecting {
     /// How far time has come, by the lines' clock: Unix seconds.
     pub fn now(&self) -> i64 {
         self.detector.lock().now()
+    }
+
+    /// Asks a model: the one in use, or another by its name.
+    pub fn with_model<T>(&self, version: Option<&str>, ask: impl FnOnce(&Detector) -> T) -> Result<T, ModelError> {
+        let Some(version) = version else { return Ok(ask(&self.detector.lock())) };
+        {
+            let detector = self.detector.lock();
+            if detector.version() == version {
+                return Ok(ask(&detector));
+            }
+        }
+        Ok(ask(&*self.other_model(version)?))
+    }
+
+    /// A model that is not in use: the last one asked for stays in memory.
+    fn other_model(&self, version: &str) -> Result<Arc<Detector>, ModelError> {
+        let created = self.models.get(version)?.created;
+        let mut other = self.other.lock();
+        if let Some((name, at, model)) = &*other
+            && (name.as_str(), at) == (version, &created)
+        {
+            return Ok(Arc::clone(model));
+        }
+        // Only one at a time: the old one goes before the new one comes.
+        *other = None;
+        let (path, state) = self.models.state(version)?;
+        let loaded = Detector::load(&state, Arc::clone(&self.names), self.settings);
+        let model = Arc::new(loaded.map_err(|source| ModelError::Unreadable { path, source })?);
+        *other = Some((version.to_owned(), created, Arc::clone(&model)));
+        Ok(model)
     }
 
     pub fn watches(&self, service: Option<&str>) -> Vec<Watch> {
