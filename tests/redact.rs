@@ -77,6 +77,50 @@ fn secrets_are_found_nowhere_and_repeats_are_still_known() {
 }
 
 #[test]
+fn a_grammar_hides_what_only_its_lines_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, grammars) = (dir.path().join("data"), dir.path().join("grammars"));
+    std::fs::create_dir(&grammars).unwrap();
+    let pay = "name: pay\npatterns: ['^pay of %{NOTSPACE:who}, badge %{NOTSPACE:badge}: %{GREEDYDATA:msg}$']\n\
+               steps: [{redact: [email, '/badge (\\w+)/']}]\nsamples:\n  - line: 'pay of a@b.org, badge 7: ok'\n    \
+               fields: {who: '[redacted:email]', badge: '[redacted]', msg: ok}\n";
+    std::fs::write(grammars.join("pay.yaml"), pay).unwrap();
+    let config = dir.path().join("loghound.yaml");
+    std::fs::write(&config, format!("grammars_dir: {}\n", grammars.display())).unwrap();
+    let mut server = Server::start_with(Some(&data), &["--config", config.to_str().unwrap()]);
+    let lines = ["pay of ann.lee@example.org, badge staff4711: done", "badge staff7 may stay"].map(str::to_owned);
+    let events = LogFile::new("web-1").events(&lines);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let options = Options::new(server.beats.to_string());
+    runtime.block_on(ship::send(&options, windows(&events, 512, 3).into(), &Arc::new(Stats::default()))).unwrap();
+    let check = |server: &Server| {
+        let mut records = Vec::new();
+        eventually(Duration::from_secs(30), || {
+            records = server.records("*");
+            if records.len() == 2 { Ok(()) } else { Err(format!("{} records", records.len())) }
+        });
+        let record = server.records("grammar:pay").remove(0);
+        assert_eq!(record["message"], "pay of [redacted:email], badge [redacted]: done");
+        assert_eq!([&record["who"], &record["badge"], &record["msg"]], ["[redacted:email]", "[redacted]", "done"]);
+        assert_eq!(server.records("staff4711").len(), 0);
+        assert_eq!(server.records("staff7").len(), 1, "other lines keep what they say");
+    };
+    check(&server);
+    let (_, shown) = server.get("/api/v1/grammars/pay");
+    assert_eq!((&shown["builtin"], &shown["source"]), (&Value::Bool(false), &Value::from(pay)));
+    assert_eq!(shown["samples"][0]["fields"]["msg"], "ok");
+    server.kill9();
+    server.restart();
+    check(&server);
+    drop(server);
+    for (path, bytes) in files(&data).into_iter().filter(|(path, _)| !path.contains("/journal/")) {
+        for secret in ["staff4711", "ann.lee@example.org"] {
+            assert!(!bytes.windows(secret.len()).any(|at| at == secret.as_bytes()), "{secret} in {path}");
+        }
+    }
+}
+
+#[test]
 fn stored_lines_are_masked_when_they_are_parsed_anew() {
     let dir = tempfile::tempdir().unwrap();
     let (data, config) = (dir.path().join("data"), dir.path().join("loghound.yaml"));

@@ -39,6 +39,10 @@ pub trait Backend: Send + Sync + 'static {
     fn score(&self, _: ScoreRequest) -> Result<ScoreAnswer, QueryError> {
         Err(QueryError::Conflict("nothing is scored here".to_owned()))
     }
+    /// `None` where there is no such grammar.
+    fn grammar(&self, _: &str) -> Option<GrammarDetail> {
+        None
+    }
     fn compare(&self, request: CompareRequest) -> Result<CompareAnswer, QueryError>;
     fn patterns(&self, request: PatternsRequest) -> Result<PatternsAnswer, QueryError>;
     /// Records that match from now on. Dropping the receiver ends the tail. A full channel means a slow client: the
@@ -554,6 +558,45 @@ pub struct GrammarsAnswer {
     pub grammars: Vec<GrammarInfo>,
     /// Why the grammar files as they are now are not in use; empty when they are.
     pub problems: Vec<String>,
+}
+
+/// One grammar, whole.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct GrammarDetail {
+    #[serde(flatten)]
+    pub grammar: GrammarInfo,
+    /// It is part of the program, and no file of the grammars' directory stands in its place.
+    pub builtin: bool,
+    /// Its file's text, with the patterns it takes from others; null where the parser is part of the program.
+    pub source: Option<String>,
+    /// Which streams' lines it is tried on, any of these; empty for all.
+    #[schema(value_type = Vec<Object>)]
+    pub when: Vec<crate::record::When>,
+    pub types: Vec<GrammarField>,
+    /// Other names that queries accept for its fields, ECS first.
+    #[schema(value_type = Object)]
+    pub aliases: std::collections::BTreeMap<String, String>,
+    /// Lines that prove it.
+    pub samples: Vec<GrammarSample>,
+}
+
+/// What a grammar says of a field.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct GrammarField {
+    pub name: String,
+    /// `number`, `keyword`, `text`, `path`, `id` or `date`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+/// A line, and what the grammar makes of it: null for a line it must not fit.
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
+pub struct GrammarSample {
+    pub line: String,
+    #[schema(value_type = Option<Object>)]
+    pub fields: Option<Map<String, Json>>,
 }
 
 /// A format that lines are read by.

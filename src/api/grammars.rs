@@ -1,13 +1,13 @@
 //! Which grammars are in use, why changed files are not, and stored lines parsed anew.
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::Serialize;
 
 use super::error::{Problem, ProblemBody};
 use super::params::Params;
 use super::run::{Clock, Shared, now};
-use super::{Backend, GrammarsAnswer, ReparseAnswer, ReparseProgress, ReparseRequest};
+use super::{Backend, GrammarDetail, GrammarsAnswer, QueryError, ReparseAnswer, ReparseProgress, ReparseRequest};
 
 /// The grammars in use, in the order in which a line of an unknown format is tried.
 #[utoipa::path(get, path = "/api/v1/grammars", tag = "grammars",
@@ -15,6 +15,23 @@ use super::{Backend, GrammarsAnswer, ReparseAnswer, ReparseProgress, ReparseRequ
 pub async fn grammars(State(shared): State<Shared>, params: Result<Params, Problem>) -> Response {
     let request = params.and_then(|params| params.only(&[]));
     let ask = |backend: &dyn Backend, (), _: Clock| Ok(backend.grammars());
+    shared.answer("grammars", request, ask).await
+}
+
+/// One grammar: its text, fields, routing and samples.
+#[utoipa::path(get, path = "/api/v1/grammars/{name}", tag = "grammars", params(("name" = String, Path)),
+    responses((status = 200, body = GrammarDetail), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn grammar(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    params: Result<Params, Problem>,
+) -> Response {
+    let request = params.and_then(|params| params.only(&[])).map(|()| name);
+    let ask = |backend: &dyn Backend, name: String, _: Clock| {
+        let none =
+            || QueryError::NotFound(format!("there is no grammar {name:?}: /api/v1/grammars lists those there are"));
+        backend.grammar(&name).ok_or_else(none)
+    };
     shared.answer("grammars", request, ask).await
 }
 

@@ -45,10 +45,11 @@ pub use backend::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, Anomaly, AnomalyTemplate, Backend, Change,
     Changed, Check, CompareAnswer, CompareRequest, ContextAnswer, ContextRequest, DetectorInfo, DetectorsAnswer,
     Difference, Example, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer,
-    FieldInfo, FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo,
-    Influencer, Nearest, NextRemoval, Pattern, PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer,
-    ReparseChange, ReparseProgress, ReparseRequest, RunAnswer, RunRequest, ScoreAnswer, ScoreRequest, Scored,
-    ScoredValue, SearchAnswer, SearchRequest, ShardInfo, ShardsAnswer, Sort, Spread, TailEvent, TimeRange, Word,
+    FieldInfo, FindAnswer, FindRequest, GrammarDetail, GrammarField, GrammarInfo, GrammarSample, GrammarsAnswer,
+    HistogramAnswer, HistogramRequest, IndexInfo, Influencer, Nearest, NextRemoval, Pattern, PatternsAnswer,
+    PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, RunAnswer,
+    RunRequest, ScoreAnswer, ScoreRequest, Scored, ScoredValue, SearchAnswer, SearchRequest, ShardInfo, ShardsAnswer,
+    Sort, Spread, TailEvent, TimeRange, Word,
 };
 pub use csv::{csv_cell, plain as csv_value};
 pub use elastic::day_index;

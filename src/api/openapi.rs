@@ -19,7 +19,7 @@ use super::{
     info(title = "loghound", description = "Search, watch and count the records that loghound keeps."),
     paths(
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
-        grammars::grammars, grammars::preview, grammars::reparse, grammars::progress, grok::debug, grok::test,
+        grammars::grammars, grammars::grammar, grammars::preview, grammars::reparse, grammars::progress, grok::debug, grok::test,
         patterns::patterns, compare::compare, aggregate::aggregate, export::export,
         insert::lines,
         saved::list, saved::show, saved::save, saved::delete,

@@ -135,6 +135,7 @@ pub fn router(
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))
         .route("/api/v1/grammars", get(grammars::grammars))
+        .route("/api/v1/grammars/{name}", get(grammars::grammar))
         .route("/api/v1/grammars/test", post(grok::test))
         .route("/api/v1/grok/debug", post(grok::debug))
         .route("/api/v1/reparse", get(grammars::preview).post(grammars::reparse))

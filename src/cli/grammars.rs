@@ -13,7 +13,7 @@ use super::Usage;
 use crate::config::Config;
 use crate::parse::redact::Redactor;
 use crate::parse::template::{Limits, Miner, TemplateId};
-use crate::parse::{FileError, Grammar, Grammars, Parser, embedded_text, load, suggest};
+use crate::parse::{FileError, Grammar, Grammars, Parser, embedded_text, file_text, load, suggest};
 use crate::record::{Fields, Value};
 
 #[derive(Debug, clap::Args)]
@@ -185,7 +185,8 @@ fn show(grammar: &Grammar, builtin: bool) -> String {
     let width = grammar.fields.iter().map(|f| f.name.len()).max().unwrap_or(0);
     for field in &grammar.fields {
         let kind = if field.number { "number".to_owned() } else { format!("{:?}", field.role).to_lowercase() };
-        writeln!(out, "field    {:width$}  {kind}", field.name).ok();
+        let unit = grammar.unit(field.name).map(|unit| format!(", {unit}")).unwrap_or_default();
+        writeln!(out, "field    {:width$}  {kind}{unit}", field.name).ok();
     }
     for (alias, field) in &grammar.aliases {
         writeln!(out, "alias    {alias} → {field}").ok();
@@ -196,8 +197,7 @@ fn show(grammar: &Grammar, builtin: bool) -> String {
 fn test(files: &[PathBuf]) -> anyhow::Result<()> {
     let mut wrong = 0;
     for path in files {
-        let read = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"));
-        match read.and_then(|text| load(&text).map_err(|error| error.to_string())) {
+        match file_text(path).and_then(|text| load(&text).map_err(|error| error.to_string())) {
             Ok(grammar) => writeln!(io::stdout(), "{}: {} gives what its samples show", path.display(), grammar.name)?,
             Err(problem) => {
                 wrong += 1;

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use regex_syntax::hir::Hir;
+
 use super::grammar::Grammar;
 use super::scanner::PatternSet;
 
@@ -22,8 +24,14 @@ impl Choice {
     pub fn new(grammars: &[Arc<Grammar>]) -> Self {
         let (mut patterns, mut owners) = (Vec::new(), Vec::new());
         // Those for certain streams only are reached by the rule that says so.
-        let for_all = grammars.iter().enumerate().filter(|(_, grammar)| grammar.when.is_empty());
+        let for_all = grammars.iter().enumerate().filter(|(_, grammar)| grammar.is_for_all());
         for (place, grammar) in for_all {
+            // What its patterns need may stand in the line only when it is masked.
+            if grammar.redactor.is_some() {
+                patterns.push(Hir::empty());
+                owners.push(place);
+                continue;
+            }
             for pattern in grammar.patterns.iter().flat_map(|patterns| patterns.hirs()) {
                 patterns.push(pattern.clone());
                 owners.push(place);

@@ -3,15 +3,17 @@
 //! ```yaml
 //! name: example
 //! about: what writes it
-//! definitions: {WHEN: '\d+'}            # patterns that only this file knows
+//! definitions: {WHEN: '\d+'}            # patterns that only this file knows; `pattern_definitions` is the same
+//! patterns_dir: ./patterns              # files of patterns as Logstash has them: see `patterns_dir`
 //! when: {log.file.path: '/var/log/example/*'}   # only lines of such streams; several values: a list
 //! patterns: ['^%{WHEN:time} %{GREEDYDATA:msg}$']   # the first that fits counts
 //! format: {nginx: '$remote_addr [$time_local] …'}  # in place of patterns: a server's own format, see [`format_string`]
-//! fields: {time: {type: int}, msg: {role: text}}
+//! fields: {time: {type: int, unit: s}, msg: {role: text}}
 //! absent: ['-']                         # values that stand for none, except as text
 //! steps: []                             # what is done with the fields then: see `steps`
 //! aliases: {log.level: level}
 //! fallback: true                        # tried after all grammars that are none
+//! only_by_name: true                    # never tried: for lines that a route or a person sends to it
 //! samples: [{line: '7 x', fields: {time: 7, msg: x}}, {line: 'x', fields: null}]
 //! ```
 //!
@@ -32,13 +34,16 @@ use super::grammar::{FieldSpec, Grammar};
 use super::grok::{CompileError, Library};
 use super::names::intern;
 use super::patterns::{Kind, Patterns};
-use super::steps::{StepText, Steps};
+use super::patterns_dir::inlined;
+use super::steps::{self, StepText, Steps};
 
 /// The files that are part of the program.
 const EMBEDDED: &[(&str, &str)] = &[
     ("oslo.yaml", include_str!("../../grammars/oslo.yaml")),
     ("nginx.yaml", include_str!("../../grammars/nginx.yaml")),
     ("apache.yaml", include_str!("../../grammars/apache.yaml")),
+    ("klog-book.yaml", include_str!("../../grammars/klog-book.yaml")),
+    ("klog-book-all.yaml", include_str!("../../grammars/klog-book-all.yaml")),
     ("istio.yaml", include_str!("../../grammars/istio.yaml")),
     ("go-panic.yaml", include_str!("../../grammars/go-panic.yaml")),
     ("generic.yaml", include_str!("../../grammars/generic.yaml")),
@@ -81,7 +86,7 @@ struct File {
     name: String,
     #[serde(default)]
     about: String,
-    #[serde(default)]
+    #[serde(default, alias = "pattern_definitions")]
     definitions: BTreeMap<String, String>,
     #[serde(default)]
     when: WhenText,
@@ -96,6 +101,8 @@ struct File {
     aliases: BTreeMap<String, String>,
     #[serde(default)]
     fallback: bool,
+    #[serde(default)]
+    only_by_name: bool,
     #[serde(default)]
     steps: Vec<StepText>,
     #[serde(default)]
@@ -131,6 +138,8 @@ struct FieldText {
     #[serde(rename = "type")]
     kind: Option<Kind>,
     role: Option<RoleText>,
+    /// What its numbers are in, for people: `ms`, `bytes`.
+    unit: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -193,12 +202,14 @@ pub(super) fn texts(dir: &Path) -> Result<Vec<Read>, String> {
     Ok(paths.into_iter().map(with_text).collect())
 }
 
-fn text(path: &Path) -> Result<String, String> {
+/// The text of a grammar file, with what it needs of other files.
+pub fn text(path: &Path) -> Result<String, String> {
     let size = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
     if size > FILE_BYTES_MAX {
         return Err(format!("has {size} bytes: a grammar has at most {FILE_BYTES_MAX}"));
     }
-    std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    inlined(text, path.parent().unwrap_or(Path::new(".")))
 }
 
 /// The text of an embedded grammar's file.
@@ -233,6 +244,11 @@ pub fn load(text: &str) -> Result<Grammar, FileError> {
         }
     }
     Ok(grammar)
+}
+
+/// The samples of a grammar's text; none where it cannot be read.
+pub fn samples(text: &str) -> Vec<Sample> {
+    serde_saphyr::from_str::<File>(text).map(|file| file.samples).unwrap_or_default()
 }
 
 /// Reads a grammar without proving it: its text was proven when it was loaded first.
@@ -288,6 +304,7 @@ pub(super) fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
     let (mut steps, open) = Steps::compile(&file.steps, &library, &mut fields, role, kind).map_err(FileError::Step)?;
     let by_steps = file.fields.keys().filter(|name| !by_patterns.contains(&name.as_str()));
     steps.set_types(by_steps.map(|name| (name.clone(), kind(name), role(name))).collect());
+    let redactor = steps::redactor(&file.steps).map_err(FileError::Step)?;
     let captured = |name: &str| open || fields.iter().any(|spec| spec.name == name);
     if let Some(name) = file.fields.keys().find(|name| !captured(name) && !by_patterns.contains(&name.as_str())) {
         return Err(FileError::NoSuchField(name.clone()));
@@ -297,6 +314,8 @@ pub(super) fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
     }
     let mut aliases: Vec<_> = file.aliases.iter().map(|(alias, field)| (intern(alias), intern(field))).collect();
     aliases.extend(format.aliases.iter().filter(|(alias, _)| !file.aliases.contains_key(*alias)));
+    let unit = |(name, field): (&String, &FieldText)| Some((name.clone(), field.unit.clone()?));
+    let units = file.fields.iter().filter_map(unit).collect();
     let grammar = Grammar {
         name: intern(&file.name),
         version: xxhash_rust::xxh3::xxh3_64(text.as_bytes()),
@@ -306,11 +325,14 @@ pub(super) fn read(text: &str) -> Result<(Grammar, Vec<Sample>), FileError> {
         fields,
         covers_line: false,
         fallback: file.fallback,
+        only_by_name: file.only_by_name,
         hand: None,
         when,
         library: Arc::new(library),
         explainers: OnceLock::new(),
         patterns: Some(patterns),
+        units,
+        redactor,
         steps,
         json,
     };
@@ -359,6 +381,36 @@ mod tests {
         assert!(problems[0].ends_with("2.yaml: klog is built in: take another name"), "{problems:?}");
         assert!(problems[1].contains("3.yaml: pattern 1: "), "{problems:?}");
         assert!(Parser::with_directory(&dir.path().join("none")).unwrap_err()[0].contains("cannot be read"));
+    }
+
+    #[test]
+    fn what_a_grammar_hides_is_hidden_before_its_fields_are_taken() {
+        let text = "name: pay\npatterns: ['^pay %{NOTSPACE:who} code=%{NOTSPACE:code} %{GREEDYDATA:msg}$']\n\
+                    steps: [{redact: [email, '/code=(\\d+)/']}]\n\
+                    samples: [{line: 'pay a@example.org code=77 by b@example.org', fields: {who: '[redacted:email]', \
+                    code: '[redacted]', msg: 'by [redacted:email]'}}]\n";
+        let grammar = load(text).unwrap();
+        let line = "pay a@example.org code=77 x";
+        let masked = grammar.masked(line).unwrap();
+        assert_eq!(masked, "pay [redacted:email] code=[redacted] x");
+        // The line that is kept gives what the line that came gave, and is not masked again.
+        assert_eq!(grammar.masked(&masked), None);
+        let fields = |line: &str| {
+            let mut fields = Fields::new();
+            assert!(grammar.parse_line(line, &mut fields));
+            Json::Object(fields.to_json())
+        };
+        assert_eq!(fields(line), fields(&masked));
+        let dir = tempfile::tempdir().unwrap();
+
+        // A pattern that fits the masked line alone is found all the same.
+        let wanted =
+            text.replace("^pay %{NOTSPACE:who}", "^pay \\[redacted:email\\]").replace("who: '[redacted:email]', ", "");
+        std::fs::write(dir.path().join("pay.yaml"), wanted).unwrap();
+        let parser = Parser::with_directory(dir.path()).unwrap();
+        assert_eq!(parser.parse_auto(line, &mut Fields::new()).map(|grammar| grammar.name), Some("pay"));
+        let bad = load(&text.replace("email,", "mail,")).map(|_| ()).unwrap_err().to_string();
+        assert!(bad.contains("step 1: redact: \"mail\" is no mask"), "{bad}");
     }
 
     #[test]

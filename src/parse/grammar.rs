@@ -1,5 +1,7 @@
 //! What the rest of the program may know of a grammar: its fields, their roles, the names queries may use for them.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use crate::record::{Fields, GrammarRef, Role, When};
@@ -9,6 +11,7 @@ use super::format_string::JsonFormat;
 use super::formats::{cri, docker, envoy, klog, logfmt, syslog};
 use super::grok::{Explainer, Explanation, Library};
 use super::patterns::Patterns;
+use super::redact::Redactor;
 use super::steps::Steps;
 
 /// A field a grammar can give.
@@ -52,6 +55,8 @@ pub struct Grammar {
     pub covers_line: bool,
     /// Whether it is tried last: it says little of a line, and others that fit say more.
     pub(super) fallback: bool,
+    /// Whether no line is tried with it that nobody sent to it.
+    pub(super) only_by_name: bool,
     pub(super) hand: Option<Builtin>,
     /// Which streams' lines it is for, any of these; where none is said, it is tried on all.
     pub(super) when: Vec<When>,
@@ -61,6 +66,10 @@ pub struct Grammar {
     pub(super) explainers: OnceLock<Vec<Explainer>>,
     /// What a grammar file says; `None` for a parser written by hand.
     pub(super) patterns: Option<Patterns>,
+    /// What numbers are in, by the field's name.
+    pub(super) units: BTreeMap<String, String>,
+    /// What is hidden of a line before its fields are taken.
+    pub(super) redactor: Option<Redactor>,
     /// What is done with the fields then.
     pub(super) steps: Steps,
     /// For a format string whose lines are JSON objects: what their members are.
@@ -93,8 +102,42 @@ impl Grammar {
         detect::parse_as(self, line, fields)
     }
 
+    /// What a field's numbers are in, where that is known.
+    pub fn unit(&self, field: &str) -> Option<&str> {
+        self.units.get(field).map(String::as_str)
+    }
+
+    /// Which streams' lines it is for, any of these; empty for all.
+    pub fn when(&self) -> &[When] {
+        &self.when
+    }
+
+    /// Whether it is tried on lines of any stream.
+    pub(super) fn is_for_all(&self) -> bool {
+        self.when.is_empty() && !self.only_by_name
+    }
+
+    /// The line with what its `redact` steps hide; `None` where that changes nothing.
+    pub fn masked(&self, line: &str) -> Option<String> {
+        match self.redactor.as_ref()?.mask(line) {
+            Cow::Owned(masked) => Some(masked),
+            Cow::Borrowed(_) => None,
+        }
+    }
+
     /// Parses by what its file says.
     pub(super) fn parse<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> bool {
+        // As it will be read when it is stored.
+        if let Some(masked) = self.masked(text) {
+            let mut inner = Fields::new();
+            let fits = self.parse_masked(&masked, &mut inner);
+            detect::append_owned(inner, fields);
+            return fits;
+        }
+        self.parse_masked(text, fields)
+    }
+
+    fn parse_masked<'a>(&self, text: &'a str, fields: &mut Fields<'a>) -> bool {
         let mark = fields.len();
         let fits = self.json.as_ref().is_some_and(|json| json.parse(text, fields))
             || self.patterns.as_ref().is_some_and(|patterns| patterns.parse(text, fields));
@@ -126,6 +169,17 @@ impl Grammar {
     }
 }
 
+/// What the numbers of formats known by heart are in.
+fn units(id: Builtin) -> BTreeMap<String, String> {
+    let units: &[(&str, &str)] = match id {
+        Builtin::Envoy => {
+            &[("duration", "ms"), ("upstream_service_time", "ms"), ("bytes_received", "bytes"), ("bytes_sent", "bytes")]
+        }
+        _ => &[],
+    };
+    units.iter().map(|(field, unit)| ((*field).to_owned(), (*unit).to_owned())).collect()
+}
+
 /// The grammars whose parsers are written by hand, in the order of [`Builtin::ALL`].
 pub(super) fn builtin() -> Vec<Grammar> {
     let library = Arc::new(Library::default());
@@ -149,12 +203,15 @@ pub(super) fn builtin() -> Vec<Grammar> {
             aliases,
             fields,
             covers_line,
+            only_by_name: false,
             fallback: false,
             hand: Some(id),
             when: Vec::new(),
             library: Arc::clone(&library),
             explainers: OnceLock::new(),
             patterns: None,
+            units: units(id),
+            redactor: None,
             steps: Steps::default(),
             json: None,
         }

@@ -20,6 +20,7 @@ mod memory;
 mod names;
 mod number;
 mod patterns;
+mod patterns_dir;
 pub mod redact;
 mod routes;
 pub mod scanner;
@@ -28,7 +29,7 @@ pub mod suggest;
 pub mod template;
 
 pub use detect::UnknownGrammar;
-pub use file::{FileError, embedded_text, load};
+pub use file::{FileError, Sample, embedded_text, load, samples, text as file_text};
 pub use format_string::{FormatError, FormatFault};
 pub use formats::klog_time::{klog_time, klog_zone_offset};
 pub use grammar::{FieldSpec, Grammar};
@@ -179,8 +180,7 @@ impl Parser {
     /// for people, and slow: tens of microseconds.
     pub fn explain(&self, line: &str) -> String {
         let content = detect::unwrapped(line);
-        let tried =
-            self.grammars.iter().filter(|grammar| grammar.patterns().next().is_some() && grammar.when.is_empty());
+        let tried = self.grammars.iter().filter(|grammar| grammar.patterns().next().is_some() && grammar.is_for_all());
         let explained = tried.clone().filter_map(|grammar| Some((grammar.name, grammar.explain(&content)?)));
         let furthest = explained.reduce(|best, next| if next.1.offset > best.1.offset { next } else { best });
         let mut text = String::from(UNPARSED);

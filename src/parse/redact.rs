@@ -24,6 +24,7 @@ pub const NAMES: &[&str] = &["token", "email", "card", "ip"];
 const SECRET_NAME: &str =
     r"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)";
 
+#[derive(Debug)]
 struct Mask {
     name: &'static str,
     regex: Regex,
@@ -32,6 +33,7 @@ struct Mask {
 }
 
 /// All masks that are wanted, in order.
+#[derive(Debug)]
 pub struct Redactor {
     masks: Vec<Mask>,
     /// Keys of JSON objects whose values are hidden whatever they are. `None` unless tokens are masked.

@@ -131,7 +131,7 @@ fn grammars_describe_what_they_give() {
     let error = parser.check_name("klgo").unwrap_err().to_string();
     assert_eq!(
         error,
-        "unknown grammar \"klgo\": known are auto, klog, envoy, json, cri, docker, syslog3164, syslog5424, logfmt, oslo, nginx, apache, istio, go-panic, generic"
+        "unknown grammar \"klgo\": known are auto, klog, envoy, json, cri, docker, syslog3164, syslog5424, logfmt, oslo, nginx, apache, klog-book, klog-book-all, istio, go-panic, generic"
     );
 }
 

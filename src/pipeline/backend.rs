@@ -17,15 +17,14 @@ use crate::api::{
     AggregateAnswer, AggregateRequest, AnomaliesAnswer, AnomaliesRequest, AuditEntry, Backend, Check, CompareAnswer,
     CompareRequest, ContextAnswer, ContextRequest, DetectorsAnswer, EraseDay, ErasePreview, EraseProgress,
     EraseRequest, ExportRequest, ExportRow, Facet, FacetValue, FacetsAnswer, FacetsRequest, FeedbackAnswer, FieldInfo,
-    FindAnswer, FindRequest, GrammarInfo, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo, PatternsAnswer,
-    PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress, ReparseRequest, RunAnswer,
-    RunRequest, ScoreAnswer, ScoreRequest, SearchAnswer, SearchRequest, ShardsAnswer, SnapshotInfo, Sort, TailEvent,
-    TimeRange, Word,
+    FindAnswer, FindRequest, GrammarDetail, GrammarsAnswer, HistogramAnswer, HistogramRequest, IndexInfo,
+    PatternsAnswer, PatternsRequest, QueryError, Readiness, ReparseAnswer, ReparseChange, ReparseProgress,
+    ReparseRequest, RunAnswer, RunRequest, ScoreAnswer, ScoreRequest, SearchAnswer, SearchRequest, ShardsAnswer,
+    SnapshotInfo, Sort, TailEvent, TimeRange, Word,
 };
 use crate::detect::{Model, Precision};
 use crate::ingest::beats::{Budget, CloseReason, Counters};
 use crate::ingest::http;
-use crate::parse::Grammar;
 use crate::query::aggregate::{self, Limits, Reader};
 use crate::query::pipes::{ROWS_MAX, Run, Stage};
 use crate::query::{self, BUCKETS_MAX, Between, Expr, Place, SaveError, SavedQuery, Search, Stop, SyntaxError};
@@ -358,18 +357,11 @@ impl Backend for Pipeline {
     }
 
     fn grammars(&self) -> GrammarsAnswer {
-        let grammars = &self.context.grammars;
-        let info = |grammar: &Arc<Grammar>| GrammarInfo {
-            name: grammar.name.to_owned(),
-            version: format!("{:x}", grammar.version),
-            about: grammar.about.clone(),
-            patterns: grammar.patterns().map(str::to_owned).collect(),
-            fields: grammar.fields.iter().map(|field| field.name.to_owned()).collect(),
-        };
-        GrammarsAnswer {
-            grammars: grammars.current().grammars().iter().map(info).collect(),
-            problems: grammars.problems(),
-        }
+        super::grammars::all(&self.context.grammars)
+    }
+
+    fn grammar(&self, name: &str) -> Option<GrammarDetail> {
+        super::grammars::one(&self.context.grammars, name)
     }
 
     fn reparse_preview(&self, request: ReparseRequest, deadline: Instant) -> Result<ReparseAnswer, QueryError> {

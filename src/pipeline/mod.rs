@@ -13,6 +13,7 @@ mod detecting;
 mod documents;
 mod erasing;
 mod export;
+mod grammars;
 mod indexer;
 mod intake;
 mod kafka;

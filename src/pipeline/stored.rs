@@ -115,8 +115,8 @@ impl<'d> Day<'d> {
         let meant = wish.is_some();
         let redactor = self.redactor.filter(|_| meant);
         let (message, extra) = (mask(redactor, stored.line()), mask(redactor, stored.extra()));
-        let masked = [&message, &extra].into_iter().any(|text| matches!(text, Some(Cow::Owned(_))));
-        let event = Event {
+        let mut masked = [&message, &extra].into_iter().any(|text| matches!(text, Some(Cow::Owned(_))));
+        let mut event = Event {
             stream: Arc::clone(stream),
             timestamp,
             message: message.as_deref(),
@@ -151,6 +151,13 @@ impl<'d> Day<'d> {
             if masked && !settled {
                 (settled, new) = (true, None);
             }
+        }
+        // What the grammar itself hides: not of lines that stay as they are, which it hid when they came.
+        let hidden = new.as_ref().filter(|_| meant).and_then(|grammar| grammar.masked(text));
+        let text = hidden.as_deref().unwrap_or(text);
+        if hidden.is_some() {
+            event.message = Some(text);
+            masked = true;
         }
         fields.leave_envelope_alone();
         let old = entry.map(|entry| (&*entry.name, entry.version));

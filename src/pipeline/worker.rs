@@ -80,6 +80,8 @@ struct Parsed<'p> {
     covers_line: bool,
     /// When the line says it was written: Unix nanoseconds.
     timestamp: Option<i64>,
+    /// The line as its grammar wants it kept, where that is not as it came.
+    masked: Option<&'p str>,
     fields: Fields<'p>,
 }
 
@@ -279,12 +281,14 @@ impl<'c> Worker<'c> {
         for events in fresh.chunks(MINED_TOGETHER) {
             parsed.resize_with(parsed.len().max(events.len()), Parsed::default);
             for (fresh, parsed) in events.iter().zip(&mut parsed) {
-                self.parse(&parser, fresh.event, parsed);
+                self.parse(&parser, fresh.event, arena, parsed);
             }
             self.mine(events, &parsed, &mut ids);
             for ((fresh, parsed), template) in events.iter().zip(&parsed).zip(&ids) {
                 let event = fresh.event;
                 let grammar = parsed.grammar.map(Grammar::key);
+                let masked = parsed.masked.map(|line| Event { message: Some(line), ..event.clone() });
+                let event = masked.as_ref().unwrap_or(event);
                 let dated = parsed.timestamp.map(|timestamp| dated(arena, event, timestamp));
                 let event = dated.as_ref().unwrap_or(event);
                 let record = Record { event, grammar, template: *template, fields: &parsed.fields };
@@ -349,11 +353,13 @@ impl<'c> Worker<'c> {
         }
     }
 
-    fn parse<'e>(&self, parser: &'e Parser, event: &'e Event<'_>, parsed: &mut Parsed<'e>) {
+    fn parse<'e>(&self, parser: &'e Parser, event: &'e Event<'_>, arena: &'e Bump, parsed: &mut Parsed<'e>) {
         let metrics = &self.context.metrics;
-        let Parsed { grammar, covers_line, timestamp, fields } = parsed;
+        let Parsed { grammar, covers_line, timestamp, masked, fields } = parsed;
         fields.clear();
         *grammar = event.message.and_then(|line| parser.parse(&event.stream, line, fields)).map(Arc::as_ref);
+        let hidden = grammar.zip(event.message).and_then(|(grammar, line)| grammar.masked(line));
+        *masked = hidden.map(|line| &*arena.alloc_str(&line));
         *timestamp = grammar.and_then(|grammar| grammar.timestamp(fields, event.timestamp));
         fields.leave_envelope_alone();
         match (*grammar, event.message) {

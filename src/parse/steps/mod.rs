@@ -9,6 +9,7 @@
 //!   - date: {field: time, formats: [ISO8601, 'dd/MMM/yyyy:HH:mm:ss Z'], zone: Europe/Berlin}
 //!   - rename: {old: new}
 //!   - drop: [rest]
+//!   - redact: [token, email, card, ip, '/code=(\d+)/']   # of the line itself, before all else
 //! ```
 //!
 //! A step is a function of the fields alone, so that a record can be found again from its line. Where a text is not what
@@ -30,6 +31,7 @@ use super::grammar::FieldSpec;
 use super::grok::Library;
 use super::names::intern;
 use super::patterns::{Kind, Patterns};
+use super::redact::Redactor;
 use date::Date;
 use dissect::Dissect;
 
@@ -45,6 +47,20 @@ pub enum StepText {
     Date(DateText),
     Rename(BTreeMap<String, String>),
     Drop(Vec<String>),
+    Redact(Vec<String>),
+}
+
+/// The masks of all `redact` steps. They are put on the line before its fields are taken, wherever they stand in the list: the
+/// line is kept, and every field is found in it again.
+pub(super) fn redactor(texts: &[StepText]) -> Result<Option<Redactor>, String> {
+    let mut wanted = Vec::new();
+    for (number, text) in (1..).zip(texts) {
+        if let StepText::Redact(masks) = text {
+            Redactor::new(masks).map_err(|problem| format!("step {number}: redact: {problem}"))?;
+            wanted.extend_from_slice(masks);
+        }
+    }
+    Redactor::new(&wanted)
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -213,6 +229,7 @@ impl Steps {
                     }
                     steps.steps.push(Step::Drop(names.clone()));
                 }
+                StepText::Redact(_) => {}
             }
         }
         if let Some((field, _)) = &steps.date
