@@ -15,14 +15,17 @@ pub enum BodyError {
     TooLarge { max: usize },
 }
 
+/// A journalled body is read again without a limit, and a claim of four gigabytes in it is no reason to ask for them.
+const RESERVED_MAX: usize = 128 << 20;
+
 /// The body uncompressed. Memory of up to `max` may be reserved before it is known to be used.
 pub fn inflate(encoding: Encoding, body: &Bytes, max: usize) -> Result<Bytes, BodyError> {
     if encoding == Encoding::Identity {
         return if body.len() <= max { Ok(body.clone()) } else { Err(BodyError::TooLarge { max }) };
     }
-    // A trailer's claim is reserved exactly: growing by doubling would take up to three times as much.
+    // A trailer's claim is reserved exactly: growing by doubling takes up to three times as much.
     let claimed = body.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
-    let mut out = Vec::with_capacity(if claimed <= max { claimed + 1 } else { 0 });
+    let mut out = Vec::with_capacity(claimed.min(max).saturating_add(1).min(RESERVED_MAX));
     // One byte over the limit, so that crossing it shows.
     let mut reader = MultiGzDecoder::new(&body[..]).take(max as u64 + 1);
     reader.read_to_end(&mut out).map_err(|err| BodyError::Gzip(err.to_string()))?;
