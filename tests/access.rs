@@ -90,7 +90,11 @@ fn each_role_at_each_path() {
                 assert_ne!(status, 401, "{method} {path}");
                 status != 403
             };
-            let sends = path.contains("_bulk") || path.starts_with("/insert/") || path.ends_with("/_doc");
+            let sends = path.contains("_bulk")
+                || path.starts_with("/insert/")
+                || path.ends_with("/push")
+                || path == "/v1/logs"
+                || path.ends_with("/_doc");
             let shows = method == "GET" && path != "/api/v1/audit";
             let acts = path.starts_with("/api/v1/")
                 && ([

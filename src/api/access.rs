@@ -233,7 +233,7 @@ pub fn needs(method: &Method, path: &str) -> Needs {
     match parts[..] {
         ["livez" | "healthz" | "readyz" | "ready"] | ["-", "healthy" | "ready"] => Needs::Nothing,
         [] if is_safe(method) => Needs::AnyToken,
-        ["insert", ..] => Needs::Ingest,
+        ["insert", ..] | ["loki", "api", "v1", "push"] | ["v1", "logs"] => Needs::Ingest,
         ["api", _, ref rest @ ..] => api_needs(method, rest),
         ["ui" | "metrics" | "openapi.json", ..] if is_safe(method) => Needs::Read,
         _ => elastic_needs(method, &parts),
@@ -278,6 +278,8 @@ mod tests {
             ("GET", "/ui/logs", Needs::Read),
             ("GET", "/metrics", Needs::Read),
             ("POST", "/insert/jsonline", Needs::Ingest),
+            ("POST", "/loki/api/v1/push", Needs::Ingest),
+            ("POST", "/v1/logs", Needs::Ingest),
             ("POST", "/_bulk", Needs::Ingest),
             ("PUT", "/logs/_bulk", Needs::Ingest),
             ("PUT", "/logs/_create/7", Needs::Ingest),

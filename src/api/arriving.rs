@@ -46,8 +46,8 @@ const BUSY: Declined = Declined::Busy("too many documents are arriving at once: 
 impl Arriving {
     /// `bytes_max` of one body, compressed or not, `memory_max` of all together.
     pub fn new(bytes_max: usize, memory_max: usize) -> Self {
-        // One body as it came and uncompressed fits always.
-        let units = memory_max.max(2 * bytes_max).div_ceil(UNIT) + 2;
+        // One body as it came, uncompressed, and as documents fits always.
+        let units = memory_max.max(3 * bytes_max).div_ceil(UNIT) + 2;
         Self { bytes_max, memory: Arc::new(Semaphore::new(units)), threads: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
@@ -74,6 +74,12 @@ impl Arriving {
             Encoding::Gzip => self.inflated(&body, &mut held, max).await?,
         };
         Ok(Arrived { body, encoding, text, peer, held })
+    }
+
+    /// Memory for what a body was made into.
+    pub async fn grow(&self, arrived: &mut Arrived, bytes: usize) -> Result<(), Declined> {
+        let held = arrived.held.iter().map(OwnedSemaphorePermit::num_permits).sum::<usize>() * UNIT;
+        self.take(&mut arrived.held, held + bytes).await
     }
 
     /// Memory for what a body becomes is taken before it is uncompressed: first what its trailer claims, then, for a claim that was

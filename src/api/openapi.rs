@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 use super::error::{Problem, ProblemBody};
 use super::{
     aggregate, alerts, anomalies, compare, erase, export, feedback, grammars, grok, handlers, health, insert, jobs,
-    models, patterns, saved, score, shards, snapshots, tail,
+    models, patterns, push, saved, score, shards, snapshots, tail,
 };
 
 #[derive(OpenApi)]
@@ -21,7 +21,7 @@ use super::{
         handlers::search, handlers::histogram, handlers::facets, handlers::fields, handlers::context, tail::tail,
         grammars::grammars, grammars::grammar, grammars::preview, grammars::reparse, grammars::progress, grok::debug, grok::test,
         patterns::patterns, compare::compare, aggregate::aggregate, export::export,
-        insert::lines,
+        insert::lines, push::loki, push::otlp,
         saved::list, saved::show, saved::save, saved::delete,
         anomalies::anomalies, anomalies::detectors, feedback::give, feedback::show, feedback::precision,
         models::backtest, models::progress, models::stop, models::models, models::train, models::activate, models::roll_back, score::score,

@@ -18,7 +18,7 @@ use super::error::Problem;
 use super::run::Shared;
 use super::{
     Backend, access, aggregate, alerts, anomalies, compare, elastic, erase, export, feedback, grammars, grok, handlers,
-    health, home, insert, jobs, models, openapi, patterns, saved, score, shards, snapshots, tail, ui,
+    health, home, insert, jobs, models, openapi, patterns, push, saved, score, shards, snapshots, tail, ui,
 };
 use crate::telemetry::Metrics;
 
@@ -145,6 +145,8 @@ pub fn router(
         .route("/ui/", get(ui::front))
         .route("/ui/{*path}", get(ui::asset))
         .route("/insert/jsonline", post(insert::lines))
+        .route("/loki/api/v1/push", post(push::loki))
+        .route("/v1/logs", post(push::otlp))
         .merge(elastic::routes())
         .route("/openapi.json", get(openapi::document))
         .route("/metrics", get(health::metrics))

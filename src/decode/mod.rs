@@ -23,6 +23,7 @@ mod streams;
 
 pub use decoder::{BadEvent, BadReason, Decoder};
 pub use dedupe::{Dedupe, DedupeCounts, DedupeLimits};
+pub use fields::STREAM_KEYS;
 pub use frames::{DataFrame, DataFrames, Pairs};
 pub use kafka::Messages as KafkaMessages;
 pub use path::ContainerPath;

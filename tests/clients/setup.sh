@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real Lumberjack clients that tests/real_clients.rs starts, and the receivers that tests/alerts.rs sends to. Idempotent and quiet.
+# Installs the real clients that tests/real_clients.rs, tests/elastic.rs and tests/push.rs start, and the receivers that tests/alerts.rs sends to. Idempotent and quiet.
 #
 #   tests/clients/setup.sh [DIR]      DIR defaults to target/clients beside Cargo.toml, or $LOGHOUND_CLIENTS
 #

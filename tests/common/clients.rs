@@ -22,6 +22,7 @@ pub fn client(name: &'static str) -> Option<Client> {
         "go-lumber" => vec![directory.join("lumber-client")],
         "pylogbeat" => vec![directory.join("python/bin/python"), sources().join("python/send.py")],
         "elastic" => vec![directory.join("python/bin/python"), sources().join("python/elastic.py")],
+        "push" => vec![directory.join("python/bin/python"), sources().join("python/push.py")],
         "lumberjack-client" => vec!["node".into(), directory.join("node/v2.js")],
         "lumberjack-protocol" => vec!["node".into(), directory.join("node/v1.js")],
         _ => panic!("there is no client {name}"),
