@@ -140,7 +140,27 @@ impl Episodes {
     }
 }
 
-/// An anomaly's id: 16 hex digits of its series and beginning.
-pub fn id(series: &str, since: i64) -> String {
-    format!("{:016x}", xxh3_64(format!("{series}@{since}").as_bytes()))
+/// An anomaly's id: 16 hex digits of its series, the width of its buckets, its beginning, and when it was found. A series of a minute
+/// and one of ten of the same thing begin at the same time now and then; and what is taken back may come again.
+pub fn id(series: &str, bucket_seconds: u32, since: i64, found: i64) -> String {
+    format!("{:016x}", xxh3_64(format!("{series}/{bucket_seconds}@{since}/{found}").as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_anomalies_have_one_id() {
+        let one = id("shop/duration/p95/-", 60, 1_200, 1_270);
+        for other in [
+            id("shop/duration/p95/-", 600, 1_200, 1_270),
+            id("shop/duration/p95/-", 60, 1_260, 1_270),
+            id("shop/duration/p95/-", 60, 1_200, 1_900),
+            id("shop/duration/median/-", 60, 1_200, 1_270),
+        ] {
+            assert_ne!(one, other);
+        }
+        assert_eq!(one, id("shop/duration/p95/-", 60, 1_200, 1_270));
+    }
 }

@@ -168,7 +168,7 @@ impl Detector {
             text.push_str("; ");
             text.push_str(&shift.words());
         }
-        let id = id(&series, start);
+        let id = id(&series, finding.bucket, start, self.sources.newest());
         Anomaly {
             group: self.episodes.group(at as u32).unwrap_or_else(|| id.clone()),
             id,

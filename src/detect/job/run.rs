@@ -442,7 +442,7 @@ impl Job {
         let influencers = tally.map(|tally| self.influencers(tally)).unwrap_or_default();
         let known = self.state.episodes.get(key);
         let since = known.map_or(start, |open| open.since);
-        let own = id(&series, since);
+        let own = id(&series, self.spec.bucket_seconds as u32, since, since);
         let related = self.state.episodes.iter().find(|(other, _)| other.0[0] == key.0[0]);
         let group = known.or(related.map(|(_, open)| open)).map_or_else(|| own.clone(), |open| open.group.clone());
         let spec = &self.spec;
