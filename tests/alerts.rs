@@ -125,6 +125,17 @@ fn a_bad_line_reaches_a_webhook_signed_and_its_end_too() {
     let (_, alerts) = server.get("/api/v1/alerts");
     assert_eq!((&alerts["alerts"][0]["key"], &alerts["alerts"][0]["receiver"]), (&json!(incident), &json!("hook")));
 
+    let (_, rules) = server.get("/api/v1/rules");
+    let rule = &rules["rules"][0];
+    let query = json!({"q": "boom", "by": "kubernetes.container.name", "window_seconds": 10, "test": "above", "limit": 0.0, "close": 0.0});
+    assert_eq!(
+        (&rule["name"], &rule["condition"]["query"], &rule["severity"]),
+        (&json!("booms"), &query, &json!("critical"))
+    );
+    assert_eq!(rule["incidents"], json!([incident]));
+    let listed = told(&server, &["rules", "list"]);
+    assert!(listed.starts_with("booms ") && listed.contains("1 open  query: "), "{listed}");
+
     eventually(Duration::from_secs(60), || match hook.taken().last() {
         Some(last) if last.json()["type"] == "incident.resolved" => Ok(()),
         _ => Err(format!("{} messages", hook.taken().len())),
@@ -132,6 +143,7 @@ fn a_bad_line_reaches_a_webhook_signed_and_its_end_too() {
     let last = hook.taken().pop().unwrap().json();
     assert_eq!(last["data"]["key"], incident.as_str());
     assert_eq!(server.get(&format!("/api/v1/incidents/{incident}")).1["state"], "resolved");
+    assert_eq!(server.get("/api/v1/rules").1["rules"][0]["incidents"], json!([]));
     // No secret is shown anywhere.
     for path in ["/api/v1/receivers", "/api/v1/deliveries"] {
         assert!(!server.text(path).contains(&secret), "{path}");

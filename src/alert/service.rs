@@ -18,6 +18,7 @@ use super::ledger::{self, Known, Ledger};
 use super::matcher::Matcher;
 use super::notice::{Kind, Notice};
 use super::outbox::Outbox;
+use super::rule_info::RuleInfo;
 use super::settings::Settings;
 use super::silence::{SILENCES_MAX, Silence};
 use crate::detect::{Anomaly, Severity};
@@ -378,6 +379,19 @@ impl Alerting {
             }
         };
         self.settings.receivers.iter().map(info).collect()
+    }
+
+    /// The rules in use, in their order.
+    pub fn rules(&self) -> Vec<RuleInfo> {
+        let engine = self.engine.lock();
+        let info = |rule: &super::rule::Rule| {
+            let open = engine.book().incidents.values().filter(|incident| incident.is_open());
+            let its = open.filter(|incident| incident.findings.iter().any(|finding| finding.rule == rule.name));
+            let mut incidents: Vec<String> = its.map(|incident| incident.id.clone()).collect();
+            incidents.sort();
+            RuleInfo::new(rule, incidents)
+        };
+        self.settings.rules.iter().map(info).collect()
     }
 
     /// Sends a test message the way that alerts go: first one that opens, then one that resolves it. Gives their numbers.

@@ -10,7 +10,7 @@ use super::run::{Clock, Shared, now};
 use super::{Backend, Edge, QueryError, parse_bound, parse_duration};
 use crate::alert::{
     Alert, Alerting, Delivery, DeliveryState, DeliveryWish, Deploy, DryRun, Incident, IncidentWish, Matcher,
-    ReceiverInfo, Refusal, Silence, severity,
+    ReceiverInfo, Refusal, RuleInfo, Silence, severity,
 };
 
 const LIMIT_DEFAULT: usize = 50;
@@ -270,6 +270,19 @@ pub struct ReceiversBody {
 pub async fn receivers(State(shared): State<Shared>, params: Result<Params, Problem>) -> Response {
     let request = params.and_then(|params| params.only(&[]));
     ask(&shared, request, |alerting: &Alerting, (), _| Ok(ReceiversBody { receivers: alerting.receivers(now()) })).await
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct RulesBody {
+    rules: Vec<RuleInfo>,
+}
+
+/// The rules in use, and the incidents that are open by each.
+#[utoipa::path(get, path = "/api/v1/rules", tag = "alert",
+    responses((status = 200, body = RulesBody), (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+pub async fn rules(State(shared): State<Shared>, params: Result<Params, Problem>) -> Response {
+    let request = params.and_then(|params| params.only(&[]));
+    ask(&shared, request, |alerting: &Alerting, (), _| Ok(RulesBody { rules: alerting.rules() })).await
 }
 
 #[derive(Serialize, utoipa::ToSchema)]

@@ -24,6 +24,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/api/v1/receivers", "the tools that call people; POST /NAME/test sends a test"),
     ("/api/v1/deliveries", "messages, their attempts, dead letters: receiver, state, key, limit"),
     ("/api/v1/deploys", "what was put into service; POST tells of one"),
+    ("/api/v1/rules", "what makes incidents, and which are open by each"),
     ("/api/v1/rules/dry-run", "what rules would have sent: from, to, rules"),
     ("/api/v1/shards", "the days on disk, and what is deleted next"),
     ("/api/v1/delete", "what a query would delete: q, from, to; POST does it: by, reason"),

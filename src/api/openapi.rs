@@ -28,7 +28,7 @@ use super::{
         jobs::list, jobs::show, jobs::put, jobs::delete, shards::shards,
         snapshots::list, snapshots::take, snapshots::delete, erase::preview, erase::begin, erase::progress, erase::audit,
         alerts::incidents, alerts::incident, alerts::acknowledge, alerts::close, alerts::merge, alerts::split, alerts::alerts,
-        alerts::silences, alerts::silence, alerts::expire, alerts::receivers, alerts::test, alerts::deliveries,
+        alerts::silences, alerts::silence, alerts::expire, alerts::receivers, alerts::rules, alerts::test, alerts::deliveries,
         alerts::delivery, alerts::resend, alerts::deploys, alerts::deploy, alerts::dry_run,
         health::live, health::ready, health::metrics,
     ),

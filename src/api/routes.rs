@@ -131,6 +131,7 @@ pub fn router(
         .route("/api/v1/deliveries/{seq}", get(alerts::delivery))
         .route("/api/v1/deliveries/{seq}/resend", post(alerts::resend))
         .route("/api/v1/deploys", get(alerts::deploys).post(alerts::deploy))
+        .route("/api/v1/rules", get(alerts::rules))
         .route("/api/v1/rules/dry-run", get(alerts::dry_run).post(alerts::dry_run))
         .route("/api/v1/fields", get(handlers::fields))
         .route("/api/v1/context", get(handlers::context).post(handlers::context))

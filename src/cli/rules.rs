@@ -1,4 +1,4 @@
-//! `loghound rules dry-run`: what rules would have sent.
+//! `loghound rules`: those in use, and what rules would have sent.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -20,6 +20,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Act {
+    /// The rules in use, and how many incidents are open by each.
+    List,
     /// Play stored anomalies through rules: what would have been sent, when, to whom.
     DryRun {
         /// A file with a list of rules, as under alert.rules; without one, the rules in use.
@@ -37,9 +39,30 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     super::block_on(ask(args))?
 }
 
+fn list(answer: &Json) -> String {
+    let mut out = String::new();
+    for rule in answer["rules"].as_array().into_iter().flatten() {
+        let text = |name: &str| printable(rule[name].as_str().unwrap_or_default()).to_string();
+        let condition = &rule["condition"];
+        let lists = |of: &Json| {
+            let each = of.as_object().into_iter().flatten();
+            let said = each.filter(|(_, value)| value.as_array().is_none_or(|list| !list.is_empty()));
+            said.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+        };
+        let what = condition.as_object().and_then(|kinds| kinds.iter().next());
+        let what = what.map(|(kind, of)| format!("{kind}: {}", lists(of))).unwrap_or_default();
+        let open = rule["incidents"].as_array().map_or(0, Vec::len);
+        out += &format!("{:24} {open} open  {}\n", text("name"), printable(&what));
+    }
+    out
+}
+
 async fn ask(args: Args) -> anyhow::Result<()> {
     let client = Client::new(&args.server)?;
-    let Act::DryRun { file, from, to } = &args.act;
+    let Act::DryRun { file, from, to } = &args.act else {
+        let answer: Json = client.json("/api/v1/rules", &[]).await?;
+        return Ok(io::stdout().write_all(list(&answer).as_bytes())?);
+    };
     let rules = match file {
         Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
         None => String::new(),
