@@ -167,6 +167,7 @@ pub(super) fn settings(config: &Config) -> pipeline::Settings {
             connections_max: config.beats.connections_max,
             memory_budget: config.beats.memory_bytes_max as usize,
             idle_timeout: config.beats.idle_timeout,
+            age_max: Some(config.beats.connection_age_max).filter(|age| !age.is_zero()),
             ..Default::default()
         },
         beats_tls: None,

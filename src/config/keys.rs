@@ -55,6 +55,11 @@ pub fn keys() -> Vec<Key> {
         key("beats.idle_timeout", "a silent connection is closed after this", |c, v| {
             put(&mut c.beats.idle_timeout, duration(v))
         }),
+        key(
+            "beats.connection_age_max",
+            "a connection this old is closed between windows, so that senders spread over replicas; 0s keeps it",
+            |c, v| put(&mut c.beats.connection_age_max, duration(v)),
+        ),
         key("beats.tls.certificate", "PEM file of the certificate chain; turns TLS on", |c, v| {
             put(&mut c.beats.tls.certificate, path(v).map(Some))
         }),

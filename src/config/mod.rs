@@ -60,6 +60,8 @@ pub struct Beats {
     pub compressed_bytes_max: u64,
     pub inflated_bytes_max: u64,
     pub idle_timeout: Duration,
+    /// Zero keeps connections however old they are.
+    pub connection_age_max: Duration,
     pub tls: Tls,
 }
 
@@ -218,6 +220,7 @@ impl Default for Config {
                 compressed_bytes_max: 64 << 20,
                 inflated_bytes_max: 256 << 20,
                 idle_timeout: Duration::from_secs(300),
+                connection_age_max: Duration::ZERO,
                 tls: Tls::default(),
             },
             http: Http {

@@ -151,6 +151,7 @@ pub const CLOSE_REASONS: &[&str] = &[
     "peer",
     "cut",
     "idle",
+    "old",
     "stalled",
     "malformed",
     "too_large",

@@ -73,6 +73,14 @@ struct Connection<'a, S, C> {
     /// The sender waits for an acknowledgement, or will.
     owing: bool,
     ended: Option<CloseReason>,
+    /// When it has served its time.
+    old_at: Option<Instant>,
+}
+
+/// When a connection that begins now is old: not all that began together end together.
+fn old_at(now: Instant, age_max: Option<Duration>, peer: &str) -> Option<Instant> {
+    let spread = xxhash_rust::xxh3::xxh3_64(peer.as_bytes()) % 201;
+    age_max.map(|age| now + age * (900 + spread as u32) / 1_000)
 }
 
 /// Serves one connection until it ends, owed acknowledgements included; returns why it did.
@@ -99,6 +107,7 @@ pub async fn serve<S: Sink, C: AsyncRead + AsyncWrite + Unpin>(
         spoke: now,
         owing: false,
         ended: None,
+        old_at: old_at(now, shared.settings.age_max, peer),
     };
     connection.run(stop).await
 }
@@ -175,7 +184,7 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
     /// on: a deadline that stays in the past would wake the connection for ever.
     fn deadline(&self) -> Option<Instant> {
         let keep_alive = self.owing.then(|| self.spoke + self.shared.settings.keepalive_interval);
-        [self.quiet_at(), keep_alive, self.settle_at()].into_iter().flatten().min()
+        [self.quiet_at(), self.due_old(), keep_alive, self.settle_at()].into_iter().flatten().min()
     }
 
     /// When the sender has been silent for too long; `None` while it is we who do not read, or owe it something.
@@ -187,6 +196,11 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
             (true, false) if self.outstanding.is_empty() => Some(self.heard.max(self.spoke) + settings.idle_timeout),
             (true, false) => None,
         }
+    }
+
+    /// When it is to be closed for its age: between windows, with nothing owed.
+    fn due_old(&self) -> Option<Instant> {
+        self.old_at.filter(|_| self.is_reading() && !self.windows.in_window() && self.outstanding.is_empty())
     }
 
     /// When the open window stops counting for more than it holds.
@@ -206,7 +220,9 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
         if now >= self.heard + SETTLE_AFTER && self.unread.is_empty() {
             self.shrink_buffer();
         }
-        if self.quiet_at().is_some_and(|at| now >= at) {
+        if self.due_old().is_some_and(|at| now >= at) {
+            self.end(CloseReason::Old);
+        } else if self.quiet_at().is_some_and(|at| now >= at) {
             if !self.windows.in_window() {
                 self.end(CloseReason::Idle);
             } else if let Some(window) = self.windows.cut_quiet() {
@@ -276,7 +292,13 @@ impl<S: Sink, C: AsyncRead + AsyncWrite + Unpin> Connection<'_, S, C> {
                         self.waiting = Some(Gauge::one(&counters.waiting));
                     }
                 },
-                Ok(Progress::Complete(window)) => self.hand_on(window),
+                Ok(Progress::Complete(window)) => {
+                    self.hand_on(window);
+                    // A busy sender is never seen between two windows: what it began to send it sends again elsewhere.
+                    if self.old_at.is_some_and(|at| Instant::now() >= at) {
+                        self.end(CloseReason::Old);
+                    }
+                }
                 Ok(Progress::Empty { version }) => {
                     counters.windows_empty.fetch_add(1, Relaxed);
                     self.hold = None;

@@ -12,6 +12,8 @@ pub enum CloseReason {
     /// The peer closed or broke it inside a window.
     Cut,
     Idle,
+    /// It served its time, so that senders spread over all there is to connect to.
+    Old,
     /// No byte of a window came for too long.
     Stalled,
     Malformed,
@@ -27,10 +29,11 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str); 14] = [
         (Self::Peer, "peer"),
         (Self::Cut, "cut"),
         (Self::Idle, "idle"),
+        (Self::Old, "old"),
         (Self::Stalled, "stalled"),
         (Self::Malformed, "malformed"),
         (Self::TooLarge, "too_large"),

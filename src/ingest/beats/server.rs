@@ -30,6 +30,9 @@ pub struct Settings {
     pub keepalive_interval: Duration,
     /// Between windows.
     pub idle_timeout: Duration,
+    /// A connection this old, a tenth more or less, is closed between two windows; its sender connects again, to whichever
+    /// replica it then finds. `None` keeps it.
+    pub age_max: Option<Duration>,
     /// Inside a window.
     pub stall_timeout: Duration,
     pub write_timeout: Duration,
@@ -44,6 +47,7 @@ impl Default for Settings {
             memory_budget: 128 << 20,
             keepalive_interval: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(300),
+            age_max: None,
             stall_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),

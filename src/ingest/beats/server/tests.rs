@@ -6,6 +6,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::*;
@@ -383,4 +384,37 @@ async fn a_new_certificate_is_taken_up_and_a_bad_one_is_not() {
     std::fs::remove_file(dir.path().join("cert.pem")).unwrap();
     assert!(!acceptor.reload());
     assert!(ships(&new).await);
+}
+
+#[tokio::test]
+async fn an_old_connection_is_closed_between_windows_and_nothing_is_lost() {
+    let age = Duration::from_millis(300);
+    let running = start(Settings { age_max: Some(age), ..Settings::default() }, None).await;
+    // One says nothing more after a window; one never stops, the next window always begun before the last is acknowledged.
+    let mut quiet = TcpStream::connect(running.address).await.unwrap();
+    assert_eq!(ship(&mut quiet).await.unwrap(), 3);
+    let mut busy = TcpStream::connect(running.address).await.unwrap();
+    let begun = Instant::now();
+    let frames: Vec<u8> = (1..=3).flat_map(|seq| j(b'2', seq, b"{}")).collect();
+    let window = [w(b'2', 3), c(b'2', &frames)].concat();
+    let half = window.len() / 2;
+    let mut acknowledged = 0;
+    busy.write_all(&window[..half]).await.unwrap();
+    loop {
+        let next = [&window[half..], &window[..half]].concat();
+        let mut ack = [0; 6];
+        if busy.write_all(&next).await.is_err() || busy.read_exact(&mut ack).await.is_err() {
+            break;
+        }
+        acknowledged += 1;
+        assert!(begun.elapsed() < 20 * age, "it is never closed");
+    }
+    assert!(begun.elapsed() >= age * 9 / 10, "{:?}", begun.elapsed());
+    let mut rest = [0; 1];
+    assert_eq!(quiet.read(&mut rest).await.unwrap(), 0);
+    drop((quiet, busy));
+    let store = Arc::clone(&running.server.shared.sink);
+    assert_eq!(running.stop().await.closed(CloseReason::Old), 2);
+    // Every window that was handed on was acknowledged before the end.
+    assert_eq!(store.0.lock().len(), acknowledged + 1);
 }
